@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package event
+
+import (
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+)
+
+// Batch is an ordered set of events. It is a view: it owns nothing.
+type Batch struct{ logs plog.Logs }
+
+// record is where an Event was read from; annotations are written there.
+type record struct{ lr plog.LogRecord }
+
+// FromLogs reads a batch of OTLP logs as events.
+func FromLogs(ld plog.Logs) Batch { return Batch{logs: ld} }
+
+// Logs returns the batch as OTLP logs, annotations included.
+func (b Batch) Logs() plog.Logs { return b.logs }
+
+// Len returns the number of events.
+func (b Batch) Len() int { return b.logs.LogRecordCount() }
+
+// Reader walks the events of a batch. Its zero value is ready after Reset; one Reader can be used for many
+// batches, one goroutine at a time, and then allocates nothing for a flat event.
+type Reader struct {
+	logs              plog.Logs
+	resource, scope   int
+	next              int
+	records           plog.LogRecordSlice
+	tenant, source    string
+	hasSource         bool
+	resourceID, lastR int
+	ev                Event
+}
+
+// Reset starts at the first event of b.
+func (r *Reader) Reset(b Batch) {
+	props, context := r.ev.Properties[:0], r.ev.Context[:0]
+	*r = Reader{logs: b.logs, resource: -1, lastR: -1}
+	r.ev.Properties, r.ev.Context = props, context
+}
+
+// Next returns the next event, or nil after the last. The Event is the Reader's own and overwritten by the
+// next call.
+func (r *Reader) Next() *Event {
+	for r.resource < 0 || r.next >= r.records.Len() {
+		if !r.nextScope() {
+			return nil
+		}
+	}
+	lr := r.records.At(r.next)
+	r.next++
+	r.read(lr)
+	return &r.ev
+}
+
+// ResourceIndex numbers the (resource, scope) pairs of the batch in order: events with equal numbers share
+// their Resource, so that what is derived from it can be kept.
+func (r *Reader) ResourceIndex() int { return r.resourceID }
+
+// Delete removes the events for which drop returns true.
+func (b Batch) Delete(drop func(*Event) bool) {
+	var r Reader
+	r.Reset(b)
+	b.logs.ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
+		r.setResource(rl.Resource())
+		rl.ScopeLogs().RemoveIf(func(sl plog.ScopeLogs) bool {
+			r.ev.Resource.scope = sl.Scope()
+			sl.LogRecords().RemoveIf(func(lr plog.LogRecord) bool {
+				r.read(lr)
+				return drop(&r.ev)
+			})
+			return sl.LogRecords().Len() == 0
+		})
+		return rl.ScopeLogs().Len() == 0
+	})
+}
+
+func (r *Reader) nextScope() bool {
+	rls := r.logs.ResourceLogs()
+	if r.resource >= 0 {
+		r.scope++
+	} else {
+		r.resource, r.scope = 0, 0
+	}
+	for r.resource < rls.Len() {
+		rl := rls.At(r.resource)
+		if r.scope >= rl.ScopeLogs().Len() {
+			r.resource++
+			r.scope = 0
+			continue
+		}
+		if r.lastR != r.resource {
+			r.lastR = r.resource
+			r.setResource(rl.Resource())
+		}
+		sl := rl.ScopeLogs().At(r.scope)
+		r.ev.Resource.scope = sl.Scope()
+		r.records, r.next = sl.LogRecords(), 0
+		r.resourceID++
+		return true
+	}
+	return false
+}
+
+func (r *Reader) setResource(res pcommon.Resource) {
+	r.ev.Resource.res = res
+	r.tenant, r.source, r.hasSource = "", "", false
+	for k, v := range res.Attributes().All() {
+		switch k {
+		case keyTenant:
+			r.tenant = v.AsString()
+		case keySource:
+			r.source, r.hasSource = v.AsString(), true
+		case keyServiceName:
+			if !r.hasSource {
+				r.source = v.AsString()
+			}
+		}
+	}
+}
+
+func (r *Reader) read(lr plog.LogRecord) {
+	e := &r.ev
+	*e = Event{
+		Name: lr.EventName(), Time: lr.Timestamp(), Received: lr.ObservedTimestamp(),
+		TraceID: lr.TraceID(), SpanID: lr.SpanID(), Tenant: r.tenant, Source: r.source,
+		Properties: e.Properties[:0], Context: e.Context[:0], Resource: e.Resource, rec: record{lr},
+	}
+	var olderName string
+	for k, v := range lr.Attributes().All() {
+		if field := e.envelope(k); field != nil {
+			if *field == "" {
+				*field = text(v)
+			}
+			continue
+		}
+		switch {
+		case k == keyName, k == keyNameOld:
+			if olderName == "" {
+				olderName = text(v)
+			}
+		case strings.HasPrefix(k, "event.failure."):
+			e.readFailure(k, v)
+		case isContext(k):
+			if k == keyCloudEventsSource && !r.hasSource {
+				e.Source = text(v)
+			}
+			e.Context = append(e.Context, Property{k, valueOf(v)})
+		default:
+			e.Properties = append(e.Properties, Property{k, valueOf(v)})
+		}
+	}
+	if e.Name == "" {
+		e.Name = olderName
+	}
+	if body := lr.Body(); body.Type() != pcommon.ValueTypeEmpty {
+		e.Context = append(e.Context, Property{"body", valueOf(body)})
+	}
+	if s := lr.SeverityText(); s != "" {
+		e.Context = append(e.Context, Property{"severity_text", StringValue(s)})
+	}
+	if n := lr.SeverityNumber(); n != plog.SeverityNumberUnspecified {
+		e.Context = append(e.Context, Property{"severity_number", IntValue(int64(n))})
+	}
+}
+
+// envelope returns the field that the key fills, or nil.
+func (e *Event) envelope(key string) *string {
+	switch key {
+	case keyID:
+		return &e.ID
+	case keyUser:
+		return &e.UserID
+	case keyAnonymous:
+		return &e.AnonymousID
+	case keySession:
+		return &e.SessionID
+	case keyPreviousSession:
+		return &e.PreviousSessionID
+	case keySchema:
+		return &e.Schema
+	case keySchemaVersion:
+		return &e.SchemaVersion
+	}
+	return nil
+}
+
+func (e *Event) readFailure(key string, v pcommon.Value) {
+	e.Failed = true
+	switch key {
+	case keyFailureStage:
+		e.Failure.Stage = text(v)
+	case keyFailureReason:
+		e.Failure.Reason = text(v)
+	case keyFailurePointer:
+		e.Failure.Pointer = text(v)
+	case keyFailureKeyword:
+		e.Failure.Keyword = text(v)
+	case keyFailureSchema:
+		e.Failure.Schema = text(v)
+	case keyFailureProcessor:
+		e.Failure.Processor = text(v)
+	}
+}
+
+// text reads an envelope value, which some producers send as a number.
+func text(v pcommon.Value) string {
+	if v.Type() == pcommon.ValueTypeStr {
+		return v.Str()
+	}
+	return v.AsString()
+}
+
+func isContext(key string) bool {
+	for _, p := range contextPrefixes {
+		if len(key) > len(p) && key[:len(p)] == p {
+			return true
+		}
+	}
+	return false
+}
+
+// reserved says whether a producer's property of that key would be read as something else.
+func reserved(key string) bool {
+	var e Event
+	return e.envelope(key) != nil || key == keyName || key == keyNameOld ||
+		strings.HasPrefix(key, "event.failure.") || isContext(key)
+}
+
+// Attributes calls yield for each attribute of the resource and, as otel.scope.*, of the instrumentation
+// scope, until it returns false.
+func (r Resource) Attributes(yield func(string, Value) bool) {
+	for k, v := range r.res.Attributes().All() {
+		if !yield(k, valueOf(v)) {
+			return
+		}
+	}
+	if n := r.scope.Name(); n != "" && !yield("otel.scope.name", StringValue(n)) {
+		return
+	}
+	if v := r.scope.Version(); v != "" {
+		yield("otel.scope.version", StringValue(v))
+	}
+}
