@@ -21,8 +21,16 @@ const MaxDepth = 64
 // ErrTooDeep is returned for values that nest deeper than MaxDepth.
 var ErrTooDeep = fmt.Errorf("nesting is deeper than %d levels", MaxDepth)
 
-// errNotUTF8 is returned for JSON strings that are no valid UTF-8.
-var errNotUTF8 = errors.New("a string is not valid UTF-8")
+// MaxMembers is how many members an object may have in JSON read here, and how many attributes an event. The
+// record's maps are searched key by key, so the work grows with the square of it; what would be events of more
+// columns than any table is meant to have is refused instead.
+const MaxMembers = 1024
+
+// ErrTooManyMembers is returned for objects of more than MaxMembers members.
+var ErrTooManyMembers = fmt.Errorf("an object has more than %d members", MaxMembers)
+
+// ErrNotUTF8 is returned for JSON strings that are no valid UTF-8.
+var ErrNotUTF8 = errors.New("a string is not valid UTF-8")
 
 // PutJSON reads one JSON value from dec as the property or context value of that key.
 func (d Draft) PutJSON(key string, dec *jx.Decoder) error {
@@ -36,19 +44,26 @@ func (d Draft) PutJSONProperties(dec *jx.Decoder) error {
 	attrs := d.lr.Attributes()
 	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		if !utf8.Valid(key) {
-			return errNotUTF8
+			return ErrNotUTF8
 		}
 		k := string(key)
 		if reserved(k) {
 			k = "properties." + k
 		}
-		v, exists := attrs.Get(k)
-		if exists { // first wins: read past it
-			return dec.Skip()
-		}
-		v = attrs.PutEmpty(k)
-		return readJSON(dec, v, 1)
+		return readMember(dec, attrs, k, 1)
 	})
+}
+
+// readMember reads the value of a member into m. Of a key that stands twice the first wins.
+func readMember(dec *jx.Decoder, m pcommon.Map, key string, depth int) error {
+	if m.Len() >= MaxMembers {
+		return ErrTooManyMembers
+	}
+	v, exists := m.GetOrPutEmpty(key)
+	if exists {
+		return dec.Skip()
+	}
+	return readJSON(dec, v, depth)
 }
 
 func readJSON(dec *jx.Decoder, dst pcommon.Value, depth int) error {
@@ -62,7 +77,7 @@ func readJSON(dec *jx.Decoder, dst pcommon.Value, depth int) error {
 			return err
 		}
 		if !utf8.Valid(s) {
-			return errNotUTF8
+			return ErrNotUTF8
 		}
 		dst.SetStr(string(s))
 		return nil
@@ -85,13 +100,9 @@ func readJSON(dec *jx.Decoder, dst pcommon.Value, depth int) error {
 		m := dst.SetEmptyMap()
 		return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 			if !utf8.Valid(key) {
-				return errNotUTF8
+				return ErrNotUTF8
 			}
-			k := string(key)
-			if _, exists := m.Get(k); exists {
-				return dec.Skip()
-			}
-			return readJSON(dec, m.PutEmpty(k), depth+1)
+			return readMember(dec, m, string(key), depth+1)
 		})
 	default:
 		return dec.Skip() // reports the syntax error at its place
