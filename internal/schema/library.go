@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package schema
+
+import (
+	"cmp"
+	"encoding/base64"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/millrace/millrace/internal/event"
+)
+
+// maxPointer bounds a violation's pointer in bytes: keys come from outside and can be of any length.
+const maxPointer = 1024
+
+// notJSON stands for a value that JSON does not have: NaN and the infinities. To the library it is of no type
+// at all, so whatever judges it says no. (As a float64 it would make the library's hashing panic.)
+type notJSON struct{}
+
+// validateLibrary judges by the library. A panic of it counts as a violation: the event must not be able to
+// end the process.
+func validateLibrary(compiled *jsonschema.Schema, e *event.Event) (found *Violation) {
+	properties, tooDeep := propertiesOf(e)
+	if tooDeep != nil {
+		return tooDeep
+	}
+	defer func() {
+		if recover() != nil {
+			found = &Violation{Keyword: "schema"}
+		}
+	}()
+	err := compiled.Validate(properties)
+	if err == nil {
+		return nil
+	}
+	invalid, ok := err.(*jsonschema.ValidationError) //nolint:errorlint // the library's documented type, never wrapped
+	if !ok {
+		return &Violation{Keyword: "schema"}
+	}
+	return violationOf(invalid)
+}
+
+// propertiesOf builds the JSON object that the library wants. Of a key that stands twice the first wins.
+func propertiesOf(e *event.Event) (map[string]any, *Violation) {
+	obj := make(map[string]any, len(e.Properties))
+	for i := range e.Properties {
+		p := &e.Properties[i]
+		if _, exists := obj[p.Key]; exists {
+			continue
+		}
+		v, ok := anyOf(p.Value, 1)
+		if !ok {
+			return nil, &Violation{Pointer: clip(pointerOf([]string{p.Key})), Keyword: "depth"}
+		}
+		obj[p.Key] = v
+	}
+	return obj, nil
+}
+
+// anyOf converts a value; it fails for one that nests deeper than event.MaxDepth.
+func anyOf(v event.Value, depth int) (any, bool) {
+	if depth > event.MaxDepth {
+		return nil, false
+	}
+	switch v.Kind() {
+	case event.KindString:
+		return v.Str(), true
+	case event.KindBool:
+		return v.Bool(), true
+	case event.KindInt:
+		return v.Int(), true
+	case event.KindDouble:
+		f := v.Double()
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return notJSON{}, true
+		}
+		return f, true
+	case event.KindBytes:
+		return base64.StdEncoding.EncodeToString(v.Bytes()), true
+	case event.KindMap:
+		obj := make(map[string]any, v.Len())
+		for k, m := range v.Members {
+			if _, exists := obj[k]; exists {
+				continue
+			}
+			member, ok := anyOf(m, depth+1)
+			if !ok {
+				return nil, false
+			}
+			obj[k] = member
+		}
+		return obj, true
+	case event.KindSlice:
+		arr := make([]any, v.Len())
+		for i := range arr {
+			var ok bool
+			if arr[i], ok = anyOf(v.Index(i), depth+1); !ok {
+				return nil, false
+			}
+		}
+		return arr, true
+	default:
+		return nil, true
+	}
+}
+
+// violationOf chooses one violation of all that the library found, always the same one for the same event:
+// the library walks maps, so its own order changes from run to run.
+func violationOf(err *jsonschema.ValidationError) *Violation {
+	all := appendViolations(nil, err)
+	if len(all) == 0 {
+		return &Violation{Keyword: "schema"}
+	}
+	first := slices.MinFunc(all, func(a, b Violation) int {
+		if c := strings.Compare(a.Pointer, b.Pointer); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Keyword, b.Keyword)
+	})
+	first.Pointer = clip(first.Pointer)
+	return &first
+}
+
+// appendViolations appends the causes at the leaves. Where the branches of anyOf or oneOf disagree about what
+// is wrong, the event failed the choice itself, and that is what is said.
+func appendViolations(dst []Violation, err *jsonschema.ValidationError) []Violation {
+	at := pointerOf(err.InstanceLocation)
+	switch k := err.ErrorKind.(type) {
+	case *kind.AnyOf, *kind.OneOf:
+		keyword := k.KeywordPath()[0]
+		var inner []Violation
+		for _, cause := range err.Causes {
+			inner = appendViolations(inner, cause)
+		}
+		for _, v := range inner {
+			if v != inner[0] {
+				return append(dst, Violation{at, keyword})
+			}
+		}
+		if len(inner) == 0 {
+			return append(dst, Violation{at, keyword})
+		}
+		return append(dst, inner[0])
+	case *kind.Required:
+		return appendMissing(dst, at, "required", k.Missing)
+	case *kind.DependentRequired:
+		return appendMissing(dst, at, "dependentRequired", k.Missing)
+	case *kind.Dependency:
+		return appendMissing(dst, at, "dependencies", k.Missing)
+	case *kind.AdditionalProperties:
+		return appendMissing(dst, at, "additionalProperties", k.Properties)
+	case *kind.PropertyNames:
+		return appendMissing(dst, at, "propertyNames", []string{k.Property})
+	case *kind.Contains, *kind.MinContains, *kind.MaxContains:
+		return append(dst, Violation{at, k.KeywordPath()[0]}) // the causes are all elements that do not match
+	case *kind.InvalidJsonValue:
+		return append(dst, Violation{at, "type"}) // NaN or an infinity
+	case *kind.FalseSchema:
+		return append(dst, Violation{at, falseKeyword(err.SchemaURL)})
+	case *kind.Not:
+		return append(dst, Violation{at, "not"})
+	}
+	if len(err.Causes) > 0 {
+		for _, cause := range err.Causes {
+			dst = appendViolations(dst, cause)
+		}
+		return dst
+	}
+	keyword := "schema"
+	if path := err.ErrorKind.KeywordPath(); len(path) > 0 {
+		keyword = path[0]
+	}
+	return append(dst, Violation{at, keyword})
+}
+
+func appendMissing(dst []Violation, at, keyword string, names []string) []Violation {
+	for _, name := range names {
+		dst = append(dst, Violation{at + "/" + escapePointer(name), keyword})
+	}
+	return dst
+}
+
+// falseKeyword names the keyword under which a schema false stands, such as unevaluatedProperties.
+func falseKeyword(schemaURL string) string {
+	_, pointer, _ := strings.Cut(schemaURL, "#")
+	parts := strings.Split(pointer, "/")
+	for i := len(parts) - 1; i > 0; i-- {
+		if _, err := strconv.Atoi(parts[i]); err == nil {
+			continue
+		}
+		if i >= 2 && (parts[i-1] == "properties" || parts[i-1] == "patternProperties") {
+			return parts[i-1]
+		}
+		return parts[i]
+	}
+	return "schema"
+}
+
+// pointerOf writes a JSON pointer (RFC 6901).
+func pointerOf(tokens []string) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteByte('/')
+		b.WriteString(escapePointer(t))
+	}
+	return b.String()
+}
+
+func escapePointer(token string) string {
+	if !strings.ContainsAny(token, "~/") {
+		return token
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1")
+}
+
+// clip bounds a pointer, between characters.
+func clip(pointer string) string {
+	if len(pointer) <= maxPointer {
+		return pointer
+	}
+	cut := maxPointer
+	for cut > 0 && !utf8.RuneStart(pointer[cut]) {
+		cut--
+	}
+	return pointer[:cut]
+}

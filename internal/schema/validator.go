@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package schema
+
+import (
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/millrace/millrace/internal/event"
+)
+
+// validator judges events by one schema. It is immutable and safe for concurrent use.
+type validator struct {
+	library *jsonschema.Schema // the engine: its verdict is the verdict
+}
+
+func newValidator(compiled *jsonschema.Schema) *validator { return &validator{library: compiled} }
+
+func (v *validator) validate(e *event.Event) *Violation {
+	if v == nil { // a Schema that was not compiled, in tests of other packages
+		return nil
+	}
+	return validateLibrary(v.library, e)
+}
