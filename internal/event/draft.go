@@ -87,3 +87,6 @@ func (d Draft) put(key, value string) {
 		d.lr.Attributes().PutStr(key, value)
 	}
 }
+
+// Reset empties the draft, so that a half-read event can be written anew.
+func (d Draft) Reset() { plog.NewLogRecord().MoveTo(d.lr) }

@@ -13,18 +13,18 @@ import "go.opentelemetry.io/collector/pdata/pcommon"
 
 // Keys of the record that carry the envelope. Everything else among the attributes is a property or context.
 const (
-	keyID                = "log.record.uid"          // OTel semantic conventions
-	keyName              = "event.name"              // older form of LogRecord.EventName
-	keyNameOld           = "otel.event.name"         // another older form
-	keyUser              = "user.id"                 // OTel semantic conventions
-	keyAnonymous         = "enduser.pseudo.id"       // OTel semantic conventions
-	keySession           = "session.id"              // OTel semantic conventions
-	keyPreviousSession   = "session.previous_id"     // OTel semantic conventions
-	keySchema            = "event.schema"            // ours
-	keySchemaVersion     = "event.schema.version"    // ours
-	keyTenant            = "tenant.id"               // ours, on the resource
-	keySource            = "event.source"            // ours, on the resource
-	keyServiceName       = "service.name"            // OTel semantic conventions, on the resource
+	keyID                = "log.record.uid"           // OTel semantic conventions
+	keyName              = "event.name"               // older form of LogRecord.EventName
+	keyNameOld           = "otel.event.name"          // another older form
+	keyUser              = "user.id"                  // OTel semantic conventions
+	keyAnonymous         = "enduser.pseudo.id"        // OTel semantic conventions
+	keySession           = "session.id"               // OTel semantic conventions
+	keyPreviousSession   = "session.previous_id"      // OTel semantic conventions
+	keySchema            = "event.schema"             // ours
+	keySchemaVersion     = "event.schema.version"     // ours
+	keyTenant            = "tenant.id"                // ours, on the resource
+	keySource            = "event.source"             // ours, on the resource
+	keyServiceName       = "service.name"             // OTel semantic conventions, on the resource
 	keyCloudEventsSource = "cloudevents.event_source" // OTel semantic conventions
 
 	keyFailureStage     = "event.failure.stage" // ours, as all event.failure.*

@@ -247,3 +247,14 @@ func (r Resource) Attributes(yield func(string, Value) bool) {
 		yield("otel.scope.version", StringValue(v))
 	}
 }
+
+// IsContextRoot says whether a property's key is the root of a context namespace, such as "segment": nested
+// below it could lie the same path as a context value's.
+func IsContextRoot(key string) bool {
+	for _, p := range contextPrefixes {
+		if key == p[:len(p)-1] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/config/configtls"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+)
+
+// Config is what users set.
+type Config struct {
+	// Endpoints are the servers' native-protocol addresses, host:port. They are used in turn; one that does not
+	// answer is passed over.
+	Endpoints []string `mapstructure:"endpoints"`
+	// Database holds the tables; it is created if absent.
+	Database string              `mapstructure:"database"`
+	Username string              `mapstructure:"username"`
+	Password configopaque.String `mapstructure:"password"`
+	// TLS is off unless set.
+	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
+	// Compression of what is sent: lz4, zstd or none.
+	Compression string `mapstructure:"compression"`
+	// DialTimeout bounds connecting, login included.
+	DialTimeout time.Duration `mapstructure:"dial_timeout"`
+
+	// SchemaRegistry is the extension that has the schemas.
+	SchemaRegistry component.ID `mapstructure:"schema_registry"`
+	// CreateTables lets the exporter create the database and tables and add columns. Without it they must be
+	// there, as the README's SQL makes them.
+	CreateTables bool `mapstructure:"create_tables"`
+	// Cluster, where set, makes every statement that creates or changes a table run ON CLUSTER.
+	Cluster      string      `mapstructure:"cluster"`
+	Events       TableConfig `mapstructure:"events"`
+	FailedEvents TableConfig `mapstructure:"failed_events"`
+
+	TimeoutConfig exporterhelper.TimeoutConfig                             `mapstructure:",squash"`
+	RetryConfig   configretry.BackOffConfig                                `mapstructure:"retry_on_failure"`
+	QueueConfig   configoptional.Optional[exporterhelper.QueueBatchConfig] `mapstructure:"sending_queue"`
+}
+
+// TableConfig says how a table is created. What is set here has no effect on a table that exists.
+type TableConfig struct {
+	Name string `mapstructure:"name"`
+	// Engine with its parameters, such as ReplicatedMergeTree or ReplacingMergeTree(received_time).
+	Engine string `mapstructure:"engine"`
+	// PartitionBy and OrderBy are expressions over the table's columns.
+	PartitionBy string `mapstructure:"partition_by"`
+	OrderBy     string `mapstructure:"order_by"`
+	// TTL is a TTL clause, such as "toDateTime(event_time) + INTERVAL 90 DAY". Empty keeps rows for ever.
+	TTL string `mapstructure:"ttl"`
+	// Settings of the table, such as storage_policy.
+	Settings map[string]string `mapstructure:"settings"`
+}
+
+var _ component.Config = (*Config)(nil)
+
+func createDefaultConfig() component.Config {
+	queue := exporterhelper.NewDefaultQueueConfig()
+	queue.Sizer = exporterhelper.RequestSizerTypeItems
+	queue.QueueSize = 200_000
+	queue.NumConsumers = 2
+	queue.WaitForResult = true // an acknowledgement means: ClickHouse has it
+	queue.Batch = configoptional.Some(exporterhelper.BatchConfig{
+		FlushTimeout: 200 * time.Millisecond, MinSize: 10_000, MaxSize: 50_000,
+		Sizer: exporterhelper.RequestSizerTypeItems,
+	})
+	retry := configretry.NewDefaultBackOffConfig()
+	retry.MaxElapsedTime = 0 // an outage makes the pipeline wait; it does not make it lose
+	return &Config{
+		Endpoints:      []string{"127.0.0.1:9000"},
+		Database:       "analytics",
+		Username:       "default",
+		Compression:    "lz4",
+		DialTimeout:    5 * time.Second,
+		SchemaRegistry: component.MustNewID("schema_registry"),
+		CreateTables:   true,
+		Events: TableConfig{
+			Name: "events", Engine: "MergeTree",
+			PartitionBy: "toYYYYMM(event_time)", OrderBy: "(tenant_id, event_name, event_time)",
+		},
+		FailedEvents: TableConfig{
+			Name: "failed_events", Engine: "MergeTree",
+			PartitionBy: "toYYYYMM(received_time)", OrderBy: "(tenant_id, received_time)",
+		},
+		TimeoutConfig: exporterhelper.TimeoutConfig{Timeout: 30 * time.Second},
+		RetryConfig:   retry,
+		QueueConfig:   configoptional.Some(queue),
+	}
+}
+
+var (
+	identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// settingValue is a number or a plain word: it is written into SQL.
+	settingValue = regexp.MustCompile(`^[A-Za-z0-9_.\-]+$`)
+)
+
+// Validate names the field, its value and the mend.
+func (c *Config) Validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(c.Endpoints) == 0 {
+		fail(`endpoints is empty: give at least one host:port, such as "127.0.0.1:9000"`)
+	}
+	for _, e := range c.Endpoints {
+		if _, port, err := net.SplitHostPort(e); err != nil || port == "" {
+			fail(`endpoints: %q is not host:port: give the native protocol's address, such as "127.0.0.1:9000"`, e)
+		}
+	}
+	names := map[string]string{"database": c.Database, "events.name": c.Events.Name, "failed_events.name": c.FailedEvents.Name}
+	if c.Cluster != "" {
+		names["cluster"] = c.Cluster
+	}
+	for _, field := range []string{"database", "events.name", "failed_events.name", "cluster"} {
+		if name, set := names[field]; set && !identifier.MatchString(name) {
+			fail("%s: %q is not an identifier: use letters, digits and _, and begin with a letter", field, name)
+		}
+	}
+	if c.Events.Name == c.FailedEvents.Name {
+		fail("failed_events.name: %q is the events table's name too: name another", c.FailedEvents.Name)
+	}
+	switch c.Compression {
+	case "lz4", "zstd", "none":
+	default:
+		fail("compression: %q is unknown: use lz4, zstd or none", c.Compression)
+	}
+	if c.DialTimeout <= 0 {
+		fail("dial_timeout: %s is not positive: use a duration such as 5s", c.DialTimeout)
+	}
+	for prefix, t := range map[string]*TableConfig{"events": &c.Events, "failed_events": &c.FailedEvents} {
+		if err := t.validate(prefix); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t *TableConfig) validate(field string) error {
+	if !strings.Contains(t.Engine, "MergeTree") {
+		return fmt.Errorf("%s.engine: %q is not of the MergeTree family: use MergeTree or a relative of it", field, t.Engine)
+	}
+	if t.OrderBy == "" {
+		return fmt.Errorf(`%s.order_by is empty: give an expression, such as "(tenant_id, event_time)"`, field)
+	}
+	for k, v := range t.Settings {
+		if !identifier.MatchString(k) || !settingValue.MatchString(v) {
+			return fmt.Errorf("%s.settings: %s = %q is no setting: use a name and a plain number or word", field, k, v)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"errors"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+)
+
+// class is what to do about an error of the server.
+type class int
+
+const (
+	// classRetry: the same rows can go in later. Everything unknown is of this class: waiting loses nothing.
+	classRetry class = iota
+	// classTables: something of the tables is not as we left it. Look at them again, then retry.
+	classTables
+	// classRows: at least one of these rows is refused for what it holds. A retry cannot mend it.
+	classRows
+)
+
+// rowErrors are the server's errors that speak of a value. Names and codes: src/Common/ErrorCodes.cpp.
+var rowErrors = map[proto.Error]bool{
+	proto.ErrCannotParseText:                 true,
+	proto.ErrCannotParseEscapeSequence:       true,
+	proto.ErrCannotParseQuotedString:         true,
+	proto.ErrCannotParseInputAssertionFailed: true,
+	proto.ErrCannotParseNumber:               true,
+	proto.ErrIncorrectData:                   true,
+	proto.ErrTooLargeStringSize:              true,
+	proto.ErrSizesOfArraysDontMatch:          true,
+	proto.ErrTooDeepRecursion:                true,
+	proto.ErrValueIsOutOfRangeOfDataType:     true,
+	proto.ErrDecimalOverflow:                 true,
+	proto.ErrViolatedConstraint:              true,
+}
+
+var tableErrors = map[proto.Error]bool{
+	proto.ErrUnknownTable:          true,
+	proto.ErrUnknownDatabase:       true,
+	proto.ErrNoSuchColumnInTable:   true,
+	proto.ErrUnknownIdentifier:     true,
+	proto.ErrThereIsNoColumn:       true,
+	proto.ErrNotFoundColumnInBlock: true,
+	proto.ErrTypeMismatch:          true,
+}
+
+func classify(err error) class {
+	exception, ok := ch.AsException(err)
+	if !ok {
+		return classRetry // the network's
+	}
+	switch {
+	case tableErrors[exception.Code]:
+		return classTables
+	case rowErrors[exception.Code]:
+		return classRows
+	}
+	return classRetry
+}
+
+// serverError returns what the server said, without our own words around it.
+func serverError(err error) string {
+	if exception, ok := ch.AsException(err); ok {
+		return exception.Error()
+	}
+	return err.Error()
+}
+
+// errNoRegistry is a start-up error.
+var errNoRegistry = errors.New("is not an extension that has schemas: name a schema_registry extension and list it under service.extensions")

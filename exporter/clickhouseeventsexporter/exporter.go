@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/millrace/millrace/exporter/clickhouseeventsexporter/internal/metadata"
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// eventsExporter writes batches. consumeLogs may be called by several of the queue's workers at once.
+type eventsExporter struct {
+	cfg       *Config
+	id        component.ID
+	logger    *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+
+	// Set by start, before the first batch.
+	registry schema.Registry
+	conn     driver.Conn
+	tables   *tables
+	inserter *inserter
+
+	// blocks holds *block between batches, so that a steady load allocates nothing. Any goroutine.
+	blocks sync.Pool
+}
+
+// block is what one batch is built in.
+type block struct {
+	events *eventRows
+	failed *failedRows
+	// inFailed holds the positions in the batch of the events in failed, ascending.
+	inFailed []int
+	reader   event.Reader
+}
+
+func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, error) {
+	telemetry, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, fmt.Errorf("creating telemetry: %w", err)
+	}
+	return &eventsExporter{cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry}, nil
+}
+
+// noRegistry stands in where no schemas are configured.
+type noRegistry struct{ snapshot *schema.Snapshot }
+
+func (r noRegistry) Snapshot() *schema.Snapshot { return r.snapshot }
+
+func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
+	ext, ok := host.GetExtensions()[x.cfg.SchemaRegistry]
+	if !ok {
+		// Without the extension every event is undeclared: that is a setup, a wrong name is a mistake.
+		if x.cfg.SchemaRegistry != createDefaultConfig().(*Config).SchemaRegistry {
+			return fmt.Errorf("schema_registry: %q %w", x.cfg.SchemaRegistry, errNoRegistry)
+		}
+		empty, err := schema.NewSnapshot(0, nil)
+		if err != nil {
+			return fmt.Errorf("creating an empty schema registry: %w", err)
+		}
+		x.logger.Warn("No schema_registry extension: all properties go into the column `properties`, none gets a column of its own")
+		x.registry = noRegistry{empty}
+	} else if x.registry, ok = ext.(schema.Registry); !ok {
+		return fmt.Errorf("schema_registry: %q %w", x.cfg.SchemaRegistry, errNoRegistry)
+	}
+
+	var tlsConfig *tls.Config
+	if x.cfg.TLS.HasValue() {
+		var err error
+		if tlsConfig, err = x.cfg.TLS.Get().LoadTLSConfig(ctx); err != nil {
+			return fmt.Errorf("tls: loading: %w", err)
+		}
+	}
+	conn, err := clickhouse.Open(&clickhouse.Options{
+		Addr: x.cfg.Endpoints, TLS: tlsConfig, DialTimeout: x.cfg.DialTimeout,
+		Auth:             clickhouse.Auth{Username: x.cfg.Username, Password: string(x.cfg.Password)},
+		ConnOpenStrategy: clickhouse.ConnOpenRoundRobin,
+		MaxOpenConns:     1, MaxIdleConns: 1,
+		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{{"millrace", ""}}},
+	})
+	if err != nil {
+		return fmt.Errorf("configuring the ClickHouse client: %w", err)
+	}
+	x.conn = conn
+	x.tables = &tables{
+		cfg: x.cfg, logger: x.logger, conn: func() (driver.Conn, error) { return conn, nil },
+		onDDL: func(ctx context.Context) { x.telemetry.ExporterClickhouseEventsSchemaChanges.Add(ctx, 1) },
+	}
+	workers := 1
+	if x.cfg.QueueConfig.HasValue() {
+		workers = max(1, x.cfg.QueueConfig.Get().NumConsumers)
+	}
+	x.inserter = newInserter(x.cfg, tlsConfig, workers)
+
+	// Readers want the tables before the first event comes. A server that is not there yet is no reason not to
+	// start: the first batch tries again, and waits.
+	ctx, cancel := context.WithTimeout(ctx, x.cfg.DialTimeout)
+	defer cancel()
+	if _, err := x.tables.ensure(ctx, x.registry.Snapshot()); err != nil {
+		x.logger.Warn("ClickHouse is not ready: events wait until it is", zap.Error(err))
+	}
+	return nil
+}
+
+func (x *eventsExporter) shutdown(context.Context) error {
+	x.telemetry.Shutdown()
+	if x.inserter != nil {
+		x.inserter.close()
+	}
+	if x.conn != nil {
+		return x.conn.Close()
+	}
+	return nil
+}
+
+// consumeLogs writes one batch: at most one INSERT for each of the two tables, unless the server refuses rows.
+// Its errors are all retryable: an event that cannot be a row is stored as a failed one instead.
+//
+// On a crash or a lost connection between the INSERT and its acknowledgement, the sender's retry stores the
+// batch twice.
+func (x *eventsExporter) consumeLogs(ctx context.Context, ld plog.Logs) error {
+	layout, err := x.tables.ensure(ctx, x.registry.Snapshot())
+	if err != nil {
+		return err
+	}
+	batch := event.FromLogs(ld)
+	b := x.takeBlock(layout)
+	defer x.giveBlock(b)
+
+	x.build(ctx, b, batch)
+	err = x.insert(ctx, x.cfg.Events.Name, b.events.rows, b.events.columns)
+	if err != nil {
+		switch classify(err) {
+		case classTables:
+			x.tables.forget()
+			return err
+		case classRetry:
+			return err
+		case classRows:
+			if err := x.bisect(ctx, b, batch, err); err != nil {
+				return err
+			}
+		}
+	}
+	if err := x.insert(ctx, x.cfg.FailedEvents.Name, b.failed.rows, b.failed.columns); err != nil {
+		if classify(err) == classTables {
+			x.tables.forget()
+		}
+		// The events are in: only the failed ones are to come again.
+		return consumererror.NewLogs(err, pick(ld, b.inFailed))
+	}
+	return nil
+}
+
+func (x *eventsExporter) takeBlock(l *layout) *block {
+	b, _ := x.blocks.Get().(*block)
+	if b == nil {
+		b = &block{failed: newFailedRows()}
+	}
+	if b.events == nil || b.events.layout != l {
+		b.events = newEventRows(l)
+	}
+	return b
+}
+
+// giveBlock empties the block, so that it holds on to its memory but to nothing of the batch.
+func (x *eventsExporter) giveBlock(b *block) {
+	b.events.reset()
+	b.failed.reset()
+	b.inFailed = b.inFailed[:0]
+	b.reader = event.Reader{}
+	x.blocks.Put(b)
+}
+
+// build reads the batch into the block.
+func (x *eventsExporter) build(ctx context.Context, b *block, batch event.Batch) {
+	b.reader.Reset(batch)
+	for i := 0; ; i++ {
+		e := b.reader.Next()
+		if e == nil {
+			return
+		}
+		if e.Failed {
+			b.failed.add(e, e.Failure, "")
+			b.inFailed = append(b.inFailed, i)
+			continue
+		}
+		if err := b.events.add(e, b.reader.ResourceIndex()); err != nil {
+			x.failRow(ctx, b, i, e, err, "")
+		}
+	}
+}
+
+func (x *eventsExporter) failRow(ctx context.Context, b *block, i int, e *event.Event, err *rowError, message string) {
+	schemaID := ""
+	if e.Schema != "" {
+		schemaID = e.Schema + "/" + e.SchemaVersion
+	}
+	b.failed.add(e, event.Failure{
+		Stage: event.StageExport, Reason: err.reason, Pointer: err.pointer, Schema: schemaID, Processor: x.id.String(),
+	}, message)
+	b.inFailed = append(b.inFailed, i)
+	x.telemetry.ExporterClickhouseEventsFailed.Add(ctx, 1,
+		metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", err.reason))))
+}
+
+func (x *eventsExporter) insert(ctx context.Context, table string, rows int, columns func() proto.Input) error {
+	if rows == 0 {
+		return nil
+	}
+	start := time.Now()
+	if err := x.inserter.insert(ctx, table, columns()); err != nil {
+		return err
+	}
+	set := metric.WithAttributeSet(attribute.NewSet(attribute.String("table", table)))
+	x.telemetry.ExporterClickhouseEventsInsertDuration.Record(ctx, time.Since(start).Seconds(), set)
+	x.telemetry.ExporterClickhouseEventsRows.Add(ctx, int64(rows), set)
+	return nil
+}

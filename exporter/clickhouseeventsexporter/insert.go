@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+)
+
+// inserter sends blocks over a few kept connections. ch-go carries the INSERTs rather than clickhouse-go, which
+// is built on it, because it takes columns that are already in the bytes of the wire.
+type inserter struct {
+	cfg  *Config
+	tls  *tls.Config
+	idle chan *connection // as many as there are workers; a connection that finds no place is closed
+	next atomic.Uint64    // turns over the endpoints; any goroutine
+
+	closing sync.Once
+	closed  chan struct{}
+}
+
+type connection struct {
+	*ch.Client
+	used time.Time
+}
+
+// idleBeforePing is how long a connection may lie before it is tried: a server that restarted in between has
+// dropped it, and an INSERT into a dropped connection fails in a way that does not tell whether it arrived.
+const idleBeforePing = time.Second
+
+func newInserter(cfg *Config, tlsConfig *tls.Config, workers int) *inserter {
+	return &inserter{cfg: cfg, tls: tlsConfig, idle: make(chan *connection, workers), closed: make(chan struct{})}
+}
+
+// insert sends one block as one INSERT and returns when the server has acknowledged it. The error is the
+// server's *ch.Exception or the network's.
+func (in *inserter) insert(ctx context.Context, table string, block proto.Input) error {
+	conn, err := in.take(ctx)
+	if err != nil {
+		return err
+	}
+	err = conn.Do(ctx, ch.Query{
+		Body:  insertStatement(in.cfg.Database, table, block),
+		Input: block,
+		Settings: []ch.Setting{
+			{Key: "async_insert", Value: "0", Important: true},
+			// Events of long ago must not refuse their neighbours.
+			{Key: "throw_on_max_partitions_per_insert_block", Value: "0", Important: true},
+			// Two equal keys in one object: the first wins, as everywhere. Paths that differ are told apart before.
+			{Key: "type_json_skip_duplicated_paths", Value: "1", Important: true},
+		},
+	})
+	if err != nil {
+		if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, ch.ErrClosed) {
+			err = errors.Join(err, closeErr)
+		}
+		return fmt.Errorf("inserting into %s.%s: %w", in.cfg.Database, table, err)
+	}
+	in.give(conn)
+	return nil
+}
+
+func insertStatement(database, table string, block proto.Input) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "INSERT INTO %s.%s (", quote(database), quote(table))
+	for i := range block {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(block[i].Name)
+	}
+	b.WriteString(") VALUES")
+	return b.String()
+}
+
+func (in *inserter) take(ctx context.Context) (*connection, error) {
+	for {
+		select {
+		case conn := <-in.idle:
+			if time.Since(conn.used) < idleBeforePing || conn.Ping(ctx) == nil {
+				return conn, nil
+			}
+			_ = conn.Close()
+			continue
+		default:
+		}
+		return in.dial(ctx)
+	}
+}
+
+// dial tries each endpoint once, from the next in turn.
+func (in *inserter) dial(ctx context.Context) (*connection, error) {
+	var errs []error
+	first := in.next.Add(1)
+	for i := range in.cfg.Endpoints {
+		address := in.cfg.Endpoints[(first+uint64(i))%uint64(len(in.cfg.Endpoints))]
+		dialCtx, cancel := context.WithTimeout(ctx, in.cfg.DialTimeout)
+		client, err := ch.Dial(dialCtx, in.options(address))
+		cancel()
+		if err == nil {
+			return &connection{Client: client}, nil
+		}
+		errs = append(errs, fmt.Errorf("connecting to ClickHouse at %s: %w", address, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (in *inserter) options(address string) ch.Options {
+	opts := ch.Options{
+		Address: address, User: in.cfg.Username, Password: string(in.cfg.Password),
+		ClientName: "millrace", DialTimeout: in.cfg.DialTimeout, HandshakeTimeout: in.cfg.DialTimeout,
+		ReadTimeout: ch.NoTimeout, // the context's deadline bounds an INSERT as a whole
+		TLS:         in.tls,
+	}
+	switch in.cfg.Compression {
+	case "lz4":
+		opts.Compression = ch.CompressionLZ4
+	case "zstd":
+		opts.Compression = ch.CompressionZSTD
+	}
+	return opts
+}
+
+func (in *inserter) give(conn *connection) {
+	conn.used = time.Now()
+	select {
+	case <-in.closed:
+		_ = conn.Close()
+		return
+	default:
+	}
+	select {
+	case in.idle <- conn:
+	default:
+		_ = conn.Close()
+	}
+}
+
+// close ends the idle connections. No insert may be under way.
+func (in *inserter) close() {
+	in.closing.Do(func() { close(in.closed) })
+	for {
+		select {
+		case conn := <-in.idle:
+			_ = conn.Close()
+		default:
+			return
+		}
+	}
+}

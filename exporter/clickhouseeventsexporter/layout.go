@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"github.com/millrace/millrace/internal/native"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// layout says which columns the events table has for one snapshot of the schemas, and where each schema's
+// properties go. It is immutable and shared by all workers.
+type layout struct {
+	snapshot *schema.Snapshot
+	columns  []propertyColumn
+	plans    map[*schema.Schema]*node
+	// jsonType is the type of the table's JSON columns as the server prints it; see native.NewJSON.
+	resourceType, propertiesType string
+}
+
+// propertyColumn is one typed column of the events table.
+type propertyColumn struct {
+	name     string
+	typ      schema.Type
+	repeated bool
+}
+
+// node is one place in a schema's tree of properties.
+type node struct {
+	children map[string]*node
+	// column is the index in layout.columns of the column that takes the value here, or -1.
+	column int
+	// each says that the value here is an array of objects, each read by children; leaves are then the columns
+	// below, which get one element for each object.
+	each   bool
+	leaves []int
+}
+
+func newNode() *node { return &node{column: -1} }
+
+// newLayout derives the layout. The snapshot has made sure that no column has two types.
+func newLayout(snap *schema.Snapshot) *layout {
+	l := &layout{snapshot: snap, plans: map[*schema.Schema]*node{}, resourceType: jsonType, propertiesType: jsonType}
+	index := map[string]int{}
+	for _, s := range snap.Schemas() {
+		root := newNode()
+		for i := range s.Properties {
+			p := &s.Properties[i]
+			at, ok := index[p.Column]
+			if !ok {
+				at = len(l.columns)
+				index[p.Column] = at
+				l.columns = append(l.columns, propertyColumn{name: p.Column, typ: p.Type, repeated: p.Repeated()})
+			}
+			root.insert(p, at)
+		}
+		l.plans[s] = root
+	}
+	return l
+}
+
+func (n *node) insert(p *schema.Property, column int) {
+	var array *node
+	for i, key := range p.Path {
+		if n.children == nil {
+			n.children = map[string]*node{}
+		}
+		child := n.children[key]
+		if child == nil {
+			child = newNode()
+			n.children[key] = child
+		}
+		n = child
+		if i+1 == p.Each {
+			n.each, array = true, n
+		}
+	}
+	n.column = column
+	if array != nil {
+		array.leaves = append(array.leaves, column)
+	}
+}
+
+// definition returns the column's type in SQL.
+func (c *propertyColumn) definition() string { return native.Define(c.typ, c.repeated) }

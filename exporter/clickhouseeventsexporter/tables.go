@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"go.uber.org/zap"
+
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// jsonType bounds how many paths of undeclared properties become columns of their own inside a part; the rest
+// shares one. Every such path costs files in wide parts and work in merges.
+const jsonType = "JSON(max_dynamic_paths=256)"
+
+// column is a column of a table as created.
+type column struct{ name, typ string }
+
+// envelopeColumns are the columns that every event fills, in the order of rows.go.
+var envelopeColumns = []column{
+	{"event_id", "String"},
+	{"event_name", "LowCardinality(String)"},
+	{"event_time", "DateTime64(9, 'UTC')"},
+	{"received_time", "DateTime64(9, 'UTC')"},
+	{"user_id", "Nullable(String)"},
+	{"anonymous_id", "Nullable(String)"},
+	{"session_id", "Nullable(String)"},
+	{"tenant_id", "LowCardinality(String)"},
+	{"source", "LowCardinality(String)"},
+	{"schema_name", "LowCardinality(String)"},
+	{"schema_version", "LowCardinality(String)"},
+	{"trace_id", "String"},
+	{"span_id", "String"},
+	{"resource", jsonType},
+	{"properties", jsonType},
+}
+
+// failedColumns are the columns of the failed events' table, in the order of failed.go.
+var failedColumns = []column{
+	{"event_id", "String"},
+	{"event_name", "LowCardinality(String)"},
+	{"event_time", "DateTime64(9, 'UTC')"},
+	{"received_time", "DateTime64(9, 'UTC')"},
+	{"tenant_id", "LowCardinality(String)"},
+	{"source", "LowCardinality(String)"},
+	{"schema_name", "LowCardinality(String)"},
+	{"schema_version", "LowCardinality(String)"},
+	{"stage", "LowCardinality(String)"},
+	{"reason", "LowCardinality(String)"},
+	{"pointer", "String"},
+	{"keyword", "LowCardinality(String)"},
+	{"processor", "LowCardinality(String)"},
+	{"error", "String"},
+	{"raw", "String"},
+}
+
+// tables keeps the database's tables in step with the schemas.
+type tables struct {
+	cfg    *Config
+	conn   func() (driver.Conn, error)
+	logger *zap.Logger
+	onDDL  func(ctx context.Context)
+
+	// current is the layout that the tables are known to have; nil when they must be looked at again. Read by
+	// every worker, written under mu and by forget.
+	current atomic.Pointer[layout]
+	// mu lets one worker at a time bring the tables up to date.
+	mu sync.Mutex
+}
+
+// ensure returns the layout for the snapshot once the tables have it.
+func (t *tables) ensure(ctx context.Context, snap *schema.Snapshot) (*layout, error) {
+	if l := t.current.Load(); l != nil && l.snapshot == snap {
+		return l, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.current.Load(); l != nil && l.snapshot == snap {
+		return l, nil
+	}
+	l := newLayout(snap)
+	if err := t.bringUp(ctx, l); err != nil {
+		return nil, err
+	}
+	t.current.Store(l)
+	return l, nil
+}
+
+// forget makes the next ensure look at the tables again: the server says that something of them is gone.
+func (t *tables) forget() { t.current.Store(nil) }
+
+func (t *tables) bringUp(ctx context.Context, l *layout) error {
+	conn, err := t.conn()
+	if err != nil {
+		return fmt.Errorf("connecting to ClickHouse: %w", err)
+	}
+	events := slices.Clone(envelopeColumns)
+	for i := range l.columns {
+		events = append(events, column{l.columns[i].name, l.columns[i].definition()})
+	}
+	if t.cfg.CreateTables {
+		if err := t.run(ctx, conn, createDatabase(t.cfg)); err != nil {
+			return err
+		}
+	}
+	types, err := t.bringUpTable(ctx, conn, &t.cfg.Events, events)
+	if err != nil {
+		return err
+	}
+	l.resourceType, l.propertiesType = types["resource"], types["properties"]
+	_, err = t.bringUpTable(ctx, conn, &t.cfg.FailedEvents, failedColumns)
+	return err
+}
+
+// bringUpTable creates the table, or adds the columns it lacks, and returns the types it then has. It never
+// changes or drops a column.
+func (t *tables) bringUpTable(ctx context.Context, conn driver.Conn, table *TableConfig, want []column) (map[string]string, error) {
+	have, err := t.describe(ctx, conn, table.Name)
+	if err != nil {
+		return nil, err
+	}
+	if len(have) == 0 {
+		if !t.cfg.CreateTables {
+			return nil, fmt.Errorf("table %s.%s is not there: create it with the README's SQL or set create_tables: true", t.cfg.Database, table.Name)
+		}
+		if err := t.run(ctx, conn, createTable(t.cfg, table, want)); err != nil {
+			return nil, err
+		}
+	} else if missing := missingColumns(have, want); len(missing) > 0 {
+		if !t.cfg.CreateTables {
+			return nil, fmt.Errorf("table %s.%s lacks column %s: add it or set create_tables: true", t.cfg.Database, table.Name, missing[0].name)
+		}
+		if err := t.run(ctx, conn, addColumns(t.cfg, table, missing)); err != nil {
+			return nil, err
+		}
+		names := make([]string, len(missing))
+		for i, c := range missing {
+			names[i] = c.name
+		}
+		t.logger.Info("Added columns to table", zap.String("table", table.Name), zap.Strings("columns", names))
+	} else {
+		return have, checkTypes(t.cfg.Database, table.Name, have, want)
+	}
+	// Another gateway may have been first, with other columns: look again instead of believing our statement.
+	if have, err = t.describe(ctx, conn, table.Name); err != nil {
+		return nil, err
+	}
+	if missing := missingColumns(have, want); len(missing) > 0 {
+		return nil, fmt.Errorf("table %s.%s still lacks column %s after it was added", t.cfg.Database, table.Name, missing[0].name)
+	}
+	return have, checkTypes(t.cfg.Database, table.Name, have, want)
+}
+
+func missingColumns(have map[string]string, want []column) []column {
+	var missing []column
+	for _, c := range want {
+		if _, ok := have[c.name]; !ok {
+			missing = append(missing, c)
+		}
+	}
+	return missing
+}
+
+// checkTypes refuses a column of another type than the schemas give it: the server would cast, and a cast
+// clips silently.
+func checkTypes(database, table string, have map[string]string, want []column) error {
+	for _, c := range want {
+		if got := have[c.name]; got != c.typ && !(isJSON(got) && isJSON(c.typ)) {
+			return fmt.Errorf("column %s of %s.%s is %s but the schemas say %s: give the schema's property x-column %q, "+
+				"another column name, or change the column", quote(c.name), database, table, got, c.typ, got)
+		}
+	}
+	return nil
+}
+
+func isJSON(t string) bool { return t == "JSON" || strings.HasPrefix(t, "JSON(") }
+
+func (t *tables) describe(ctx context.Context, conn driver.Conn, table string) (map[string]string, error) {
+	rows, err := conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = ? AND table = ?", t.cfg.Database, table)
+	if err != nil {
+		return nil, fmt.Errorf("reading the columns of %s.%s: %w", t.cfg.Database, table, err)
+	}
+	types := map[string]string{}
+	for rows.Next() {
+		var name, typ string
+		if err := rows.Scan(&name, &typ); err != nil {
+			return nil, fmt.Errorf("reading the columns of %s.%s: %w", t.cfg.Database, table, err)
+		}
+		types[name] = typ
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the columns of %s.%s: %w", t.cfg.Database, table, err)
+	}
+	return types, rows.Close()
+}
+
+func (t *tables) run(ctx context.Context, conn driver.Conn, sql string) error {
+	if err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("running %q: %w", firstLine(sql), err)
+	}
+	t.onDDL(ctx)
+	return nil
+}
+
+func firstLine(sql string) string {
+	line, _, _ := strings.Cut(sql, "\n")
+	return line
+}
+
+// quote writes a name as an identifier.
+func quote(name string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
+}
+
+func (c *Config) onCluster() string {
+	if c.Cluster == "" {
+		return ""
+	}
+	return " ON CLUSTER " + quote(c.Cluster)
+}
+
+func createDatabase(c *Config) string {
+	return "CREATE DATABASE IF NOT EXISTS " + quote(c.Database) + c.onCluster()
+}
+
+func createTable(c *Config, t *TableConfig, columns []column) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s%s\n(\n", quote(c.Database), quote(t.Name), c.onCluster())
+	for i, col := range columns {
+		separator := ","
+		if i == len(columns)-1 {
+			separator = ""
+		}
+		fmt.Fprintf(&b, "    %s %s%s\n", quote(col.name), col.typ, separator)
+	}
+	fmt.Fprintf(&b, ")\nENGINE = %s\n", t.Engine)
+	if t.PartitionBy != "" {
+		fmt.Fprintf(&b, "PARTITION BY %s\n", t.PartitionBy)
+	}
+	fmt.Fprintf(&b, "ORDER BY %s", t.OrderBy)
+	if t.TTL != "" {
+		fmt.Fprintf(&b, "\nTTL %s", t.TTL)
+	}
+	for i, k := range slices.Sorted(maps.Keys(t.Settings)) {
+		word := ", "
+		if i == 0 {
+			word = "\nSETTINGS "
+		}
+		value := t.Settings[k]
+		if !isNumber(value) {
+			value = "'" + value + "'"
+		}
+		fmt.Fprintf(&b, "%s%s = %s", word, k, value)
+	}
+	return b.String()
+}
+
+func isNumber(s string) bool {
+	return strings.Trim(s, "0123456789.") == "" && s != ""
+}
+
+func addColumns(c *Config, t *TableConfig, columns []column) string {
+	parts := make([]string, len(columns))
+	for i, col := range columns {
+		parts[i] = fmt.Sprintf("ADD COLUMN IF NOT EXISTS %s %s", quote(col.name), col.typ)
+	}
+	return fmt.Sprintf("ALTER TABLE %s.%s%s\n    %s", quote(c.Database), quote(t.Name), c.onCluster(), strings.Join(parts, ",\n    "))
+}
