@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package httpingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/confighttp"
+)
+
+// Settings are what a Server needs. All fields are required unless they say otherwise.
+type Settings struct {
+	HTTP                  confighttp.ServerConfig
+	MaxConcurrentRequests int           // of handlers wrapped in Limit
+	RetryAfter            time.Duration // told to senders that are turned away
+	Telemetry             component.TelemetrySettings
+	// OnStatus is called with the status of every answer that a handler did not write: a request turned away, or
+	// refused by confighttp's authentication or decompression. It may be called by many goroutines.
+	OnStatus func(ctx context.Context, status int)
+}
+
+// Server is an HTTP server with the life of a collector component. Start and Shutdown are called once each, in
+// this order; Limit, Draining and Addr at any time by any goroutine.
+type Server struct {
+	set      Settings
+	slots    chan struct{} // holds one element for each request in a limited handler
+	draining atomic.Bool   // set once, by Shutdown
+
+	server   *http.Server   // written by Start, read by Shutdown
+	listener net.Listener   // written by Start
+	serving  sync.WaitGroup // the goroutine in Serve
+}
+
+// NewServer makes a server that does not listen yet.
+func NewServer(set Settings) *Server {
+	return &Server{set: set, slots: make(chan struct{}, set.MaxConcurrentRequests)}
+}
+
+// Start listens and serves handler until Shutdown. If serving fails later, that is reported to the host as
+// fatal.
+func (s *Server) Start(ctx context.Context, host component.Host, handler http.Handler) error {
+	server, err := s.set.HTTP.ToServer(ctx, host.GetExtensions(), s.set.Telemetry, handler,
+		confighttp.WithErrorHandler(s.refuse))
+	if err != nil {
+		return fmt.Errorf("making HTTP server: %w", err)
+	}
+	listener, err := s.set.HTTP.ToListener(ctx)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", s.set.HTTP.NetAddr.Endpoint, err)
+	}
+	s.server, s.listener = server, listener
+	s.serving.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(fmt.Errorf("serving HTTP: %w", err)))
+		}
+	})
+	return nil
+}
+
+// Addr returns the address that Start listens on, which differs from the configured one for port 0.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Draining says whether Shutdown has begun.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Shutdown turns new requests away with 503 and waits until those under way are answered. When ctx ends first,
+// their connections are cut; their senders send again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	if s.server == nil { // Start failed or was never called
+		return nil
+	}
+	err := s.server.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("waiting for HTTP requests under way: %w", errors.Join(err, s.server.Close()))
+	}
+	s.serving.Wait()
+	return err
+}
+
+// Limit bounds how many requests are in h at once. One more is turned away at once with 503, as is any during
+// Shutdown: a queue here would hold memory and only delay the news.
+func (s *Server) Limit(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+			s.turnAway(w, r, "shutting_down", "this server is shutting down; send this again")
+			return
+		}
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+			h.ServeHTTP(w, r)
+		default:
+			s.turnAway(w, r, "too_many_requests", "too many requests at once; send this again later")
+		}
+	})
+}
+
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, code, message string) {
+	s.set.OnStatus(r.Context(), http.StatusServiceUnavailable)
+	WriteProblem(w, &Problem{
+		Status: http.StatusServiceUnavailable, Code: code, Message: message, RetryAfter: s.set.RetryAfter,
+	})
+}
+
+// refuse answers for confighttp, which authenticates and decompresses before any handler.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, message string, status int) {
+	s.set.OnStatus(r.Context(), status)
+	code := "refused"
+	switch status {
+	case http.StatusUnauthorized:
+		code = "unauthorized"
+	case http.StatusBadRequest:
+		code = "body_unreadable"
+	}
+	WriteProblem(w, &Problem{Status: status, Code: code, Message: message})
+}
+
+// ValidateHTTP checks what confighttp leaves to run time: bounds that must be there, and names it would panic on.
+func ValidateHTTP(c *confighttp.ServerConfig) error {
+	if c.NetAddr.Endpoint == "" {
+		return errors.New("endpoint is empty: give an address and port, such as 127.0.0.1:8181")
+	}
+	if c.MaxRequestBodySize <= 0 {
+		return fmt.Errorf("max_request_body_size is %d: give a number of bytes above 0", c.MaxRequestBodySize)
+	}
+	for _, timeout := range [...]struct {
+		name  string
+		value time.Duration
+	}{
+		{"read_timeout", c.ReadTimeout},
+		{"read_header_timeout", c.ReadHeaderTimeout},
+		{"write_timeout", c.WriteTimeout},
+		{"idle_timeout", c.IdleTimeout},
+	} {
+		if timeout.value <= 0 {
+			return fmt.Errorf("%s is %s: give a time above 0, or senders that hang hold their connections for ever", timeout.name, timeout.value)
+		}
+	}
+	for _, a := range c.CompressionAlgorithms {
+		switch a {
+		case "", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4":
+		default:
+			return fmt.Errorf("compression_algorithms has %q: use \"\", gzip, zstd, zlib, deflate, snappy, x-snappy-framed or lz4", a)
+		}
+	}
+	return nil
+}
