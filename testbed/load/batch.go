@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import "encoding/binary"
+
+// batch is what goes out in one request.
+type batch struct {
+	path    Path
+	tenant  uint8 // of a Segment batch, whose write key says it
+	events  int   // copies
+	body    []byte
+	entries []uint32 // in the manifest, where there is one
+}
+
+type batchSizes struct{ otlp, segment int } // events
+
+// batcher collects a generator's events into request bodies: OTLP by path with a resource for each tenant,
+// Segment by tenant. Not safe for concurrent use.
+type batcher struct {
+	g       *Generator
+	sizes   batchSizes
+	heads   []otlpHead
+	otlp    [2]otlpPending
+	segment [maxTenants]segmentPending
+	record  []byte // scratch
+	ended   bool
+}
+
+type otlpPending struct {
+	records [maxTenants][]byte
+	events  int
+	entries []uint32
+}
+
+type segmentPending struct {
+	body    []byte
+	events  int
+	entries []uint32
+}
+
+func newBatcher(g *Generator, sizes batchSizes) *batcher {
+	b := &batcher{g: g, sizes: sizes}
+	for _, t := range g.cfg.Tenants {
+		b.heads = append(b.heads, newOTLPHead(t))
+	}
+	return b
+}
+
+// next returns the next batch, which is the caller's, or nil at the end.
+func (b *batcher) next() *batch {
+	for !b.ended {
+		e := b.g.next()
+		if e == nil {
+			b.ended = true
+			break
+		}
+		if full := b.add(e); full != nil {
+			return full
+		}
+	}
+	for p := range b.otlp {
+		if b.otlp[p].events > 0 {
+			return b.flushOTLP(Path(p))
+		}
+	}
+	for t := range b.segment {
+		if b.segment[t].events > 0 {
+			return b.flushSegment(uint8(t))
+		}
+	}
+	return nil
+}
+
+func (b *batcher) add(e *simEvent) *batch {
+	recording := b.g.record != nil
+	if e.path == Segment {
+		p := &b.segment[e.tenant]
+		if p.events == 0 {
+			p.body = append(p.body, segmentHead...)
+		} else {
+			p.body = append(p.body, ',')
+		}
+		p.body = e.appendTrack(p.body)
+		if recording {
+			p.entries = append(p.entries, e.entry)
+		}
+		if p.events++; p.events >= b.sizes.segment {
+			return b.flushSegment(e.tenant)
+		}
+		return nil
+	}
+	p := &b.otlp[e.path]
+	b.record = e.appendRecord(b.record[:0])
+	dst := append(p.records[e.tenant], 2<<3|wireBytes)
+	dst = binary.AppendUvarint(dst, uint64(len(b.record)))
+	p.records[e.tenant] = append(dst, b.record...)
+	if recording {
+		p.entries = append(p.entries, e.entry)
+	}
+	if p.events++; p.events >= b.sizes.otlp {
+		return b.flushOTLP(e.path)
+	}
+	return nil
+}
+
+func (b *batcher) flushOTLP(path Path) *batch {
+	p := &b.otlp[path]
+	size := 0
+	for _, r := range p.records {
+		size += len(r) + 300
+	}
+	out := &batch{path: path, events: p.events, entries: p.entries, body: make([]byte, 0, size)}
+	for t, r := range p.records {
+		if len(r) > 0 {
+			out.body = b.heads[t].appendResourceLogs(out.body, r)
+			p.records[t] = r[:0]
+		}
+	}
+	p.events, p.entries = 0, nil
+	return out
+}
+
+func (b *batcher) flushSegment(tenant uint8) *batch {
+	p := &b.segment[tenant]
+	body := append(p.body, segmentTail...)
+	out := &batch{path: Segment, tenant: tenant, events: p.events, entries: p.entries, body: append([]byte(nil), body...)}
+	p.body, p.events, p.entries = body[:0], 0, nil
+	return out
+}
