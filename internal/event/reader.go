@@ -133,6 +133,10 @@ func (r *Reader) read(lr plog.LogRecord) {
 	}
 	var olderName string
 	for k, v := range lr.Attributes().All() {
+		if strings.IndexByte(k, '.') < 0 { // no key with a meaning of its own lacks a dot
+			e.Properties = append(e.Properties, Property{k, valueOf(v)})
+			continue
+		}
 		if field := e.envelope(k); field != nil {
 			if *field == "" {
 				*field = text(v)
