@@ -20,17 +20,14 @@ import (
 // maxPointer bounds a violation's pointer in bytes: keys come from outside and can be of any length.
 const maxPointer = 1024
 
-// notJSON stands for a value that JSON does not have: NaN and the infinities. To the library it is of no type
+// notJSON stands for a value that JSON does not have: NaN, the infinities, and what nests too deep to read. To the library it is of no type
 // at all, so whatever judges it says no. (As a float64 it would make the library's hashing panic.)
 type notJSON struct{}
 
 // validateLibrary judges by the library. A panic of it counts as a violation: the event must not be able to
 // end the process.
 func validateLibrary(compiled *jsonschema.Schema, e *event.Event) (found *Violation) {
-	properties, tooDeep := propertiesOf(e)
-	if tooDeep != nil {
-		return tooDeep
-	}
+	properties := propertiesOf(e)
 	defer func() {
 		if recover() != nil {
 			found = &Violation{Keyword: "schema"}
@@ -44,77 +41,67 @@ func validateLibrary(compiled *jsonschema.Schema, e *event.Event) (found *Violat
 	if !ok {
 		return &Violation{Keyword: "schema"}
 	}
-	return violationOf(invalid)
+	return explainer{properties}.choose(invalid)
 }
 
 // propertiesOf builds the JSON object that the library wants. Of a key that stands twice the first wins.
-func propertiesOf(e *event.Event) (map[string]any, *Violation) {
+func propertiesOf(e *event.Event) map[string]any {
 	obj := make(map[string]any, len(e.Properties))
 	for i := range e.Properties {
 		p := &e.Properties[i]
-		if _, exists := obj[p.Key]; exists {
-			continue
+		if _, exists := obj[p.Key]; !exists {
+			obj[p.Key] = jsonOf(p.Value, 1)
 		}
-		v, ok := anyOf(p.Value, 1)
-		if !ok {
-			return nil, &Violation{Pointer: clip(pointerOf([]string{p.Key})), Keyword: "depth"}
-		}
-		obj[p.Key] = v
 	}
-	return obj, nil
+	return obj
 }
 
-// anyOf converts a value; it fails for one that nests deeper than event.MaxDepth.
-func anyOf(v event.Value, depth int) (any, bool) {
+// jsonOf converts a value. What nests deeper than event.MaxDepth becomes notJSON.
+func jsonOf(v event.Value, depth int) any {
 	if depth > event.MaxDepth {
-		return nil, false
+		return notJSON{}
 	}
 	switch v.Kind() {
 	case event.KindString:
-		return v.Str(), true
+		return v.Str()
 	case event.KindBool:
-		return v.Bool(), true
+		return v.Bool()
 	case event.KindInt:
-		return v.Int(), true
+		return v.Int()
 	case event.KindDouble:
 		f := v.Double()
 		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return notJSON{}, true
+			return notJSON{}
 		}
-		return f, true
+		return f
 	case event.KindBytes:
-		return base64.StdEncoding.EncodeToString(v.Bytes()), true
+		return base64.StdEncoding.EncodeToString(v.Bytes())
 	case event.KindMap:
 		obj := make(map[string]any, v.Len())
 		for k, m := range v.Members {
-			if _, exists := obj[k]; exists {
-				continue
+			if _, exists := obj[k]; !exists {
+				obj[k] = jsonOf(m, depth+1)
 			}
-			member, ok := anyOf(m, depth+1)
-			if !ok {
-				return nil, false
-			}
-			obj[k] = member
 		}
-		return obj, true
+		return obj
 	case event.KindSlice:
 		arr := make([]any, v.Len())
 		for i := range arr {
-			var ok bool
-			if arr[i], ok = anyOf(v.Index(i), depth+1); !ok {
-				return nil, false
-			}
+			arr[i] = jsonOf(v.Index(i), depth+1)
 		}
-		return arr, true
+		return arr
 	default:
-		return nil, true
+		return nil
 	}
 }
 
-// violationOf chooses one violation of all that the library found, always the same one for the same event:
-// the library walks maps, so its own order changes from run to run.
-func violationOf(err *jsonschema.ValidationError) *Violation {
-	all := appendViolations(nil, err)
+// explainer brings the library's error about an event down to one violation.
+type explainer struct{ properties map[string]any }
+
+// choose takes one violation of all that the library found, always the same one for the same event: the
+// library walks maps, so its own order changes from run to run.
+func (x explainer) choose(err *jsonschema.ValidationError) *Violation {
+	all := x.appendLeaves(nil, err)
 	if len(all) == 0 {
 		return &Violation{Keyword: "schema"}
 	}
@@ -128,16 +115,16 @@ func violationOf(err *jsonschema.ValidationError) *Violation {
 	return &first
 }
 
-// appendViolations appends the causes at the leaves. Where the branches of anyOf or oneOf disagree about what
+// appendLeaves appends the causes at the leaves. Where the branches of anyOf or oneOf disagree about what
 // is wrong, the event failed the choice itself, and that is what is said.
-func appendViolations(dst []Violation, err *jsonschema.ValidationError) []Violation {
+func (x explainer) appendLeaves(dst []Violation, err *jsonschema.ValidationError) []Violation {
 	at := pointerOf(err.InstanceLocation)
 	switch k := err.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
 		keyword := k.KeywordPath()[0]
 		var inner []Violation
 		for _, cause := range err.Causes {
-			inner = appendViolations(inner, cause)
+			inner = x.appendLeaves(inner, cause)
 		}
 		for _, v := range inner {
 			if v != inner[0] {
@@ -157,7 +144,8 @@ func appendViolations(dst []Violation, err *jsonschema.ValidationError) []Violat
 	case *kind.AdditionalProperties:
 		return appendMissing(dst, at, "additionalProperties", k.Properties)
 	case *kind.PropertyNames:
-		return appendMissing(dst, at, "propertyNames", []string{k.Property})
+		pointer := x.locateName(len(err.InstanceLocation), k.Property)
+		return append(dst, Violation{pointer, "propertyNames"})
 	case *kind.Contains, *kind.MinContains, *kind.MaxContains:
 		return append(dst, Violation{at, k.KeywordPath()[0]}) // the causes are all elements that do not match
 	case *kind.InvalidJsonValue:
@@ -169,7 +157,7 @@ func appendViolations(dst []Violation, err *jsonschema.ValidationError) []Violat
 	}
 	if len(err.Causes) > 0 {
 		for _, cause := range err.Causes {
-			dst = appendViolations(dst, cause)
+			dst = x.appendLeaves(dst, cause)
 		}
 		return dst
 	}
@@ -185,6 +173,41 @@ func appendMissing(dst []Violation, at, keyword string, names []string) []Violat
 		dst = append(dst, Violation{at + "/" + escapePointer(name), keyword})
 	}
 	return dst
+}
+
+// locateName returns the pointer of the member of that name so many levels down, or "" where there are
+// several. For propertyNames the library does not copy the location it reports, so that what it walks
+// afterwards overwrites it; only its length can be trusted.
+func (x explainer) locateName(level int, name string) string {
+	found, pointer := 0, ""
+	var walk func(v any, level int, at string)
+	walk = func(v any, level int, at string) {
+		switch v := v.(type) {
+		case map[string]any:
+			if level == 0 {
+				if _, ok := v[name]; ok {
+					found++
+					pointer = at + "/" + escapePointer(name)
+				}
+				return
+			}
+			for k, m := range v {
+				walk(m, level-1, at+"/"+escapePointer(k))
+			}
+		case []any:
+			if level == 0 {
+				return
+			}
+			for i, m := range v {
+				walk(m, level-1, at+"/"+strconv.Itoa(i))
+			}
+		}
+	}
+	walk(x.properties, level, "")
+	if found != 1 {
+		return ""
+	}
+	return pointer
 }
 
 // falseKeyword names the keyword under which a schema false stands, such as unevaluatedProperties.
