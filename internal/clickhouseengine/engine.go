@@ -152,9 +152,13 @@ func retry(ctx context.Context, patience time.Duration, f func() (again bool, er
 	}
 }
 
+func (e *Engine) addresses() []AddressError {
+	return []AddressError{{Field: "tcp_endpoint", Addr: e.opts.TCPAddr}, {Field: "http_endpoint", Addr: e.opts.HTTPAddr}}
+}
+
 // checkPorts says which address is taken: the engine's own message names no option, and comes after its files are open.
 func (e *Engine) checkPorts(ctx context.Context) error {
-	for _, a := range []AddressError{{Field: "tcp_endpoint", Addr: e.opts.TCPAddr}, {Field: "http_endpoint", Addr: e.opts.HTTPAddr}} {
+	for _, a := range e.addresses() {
 		err := retry(ctx, leftoverPatience, func() (bool, error) {
 			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Addr)
 			if err != nil {
@@ -250,6 +254,12 @@ func (e *Engine) diedError(c *child) error {
 	said := c.tail.String()
 	if strings.Contains(said, "Cannot lock file") {
 		return &DataDirError{Dir: e.files.root, Reason: "is in use by another ClickHouse: give every engine a directory of its own", Err: c.err}
+	}
+	for _, a := range e.addresses() { // somebody took the port after it was found free
+		if _, port, _ := net.SplitHostPort(a.Addr); strings.Contains(said, "]:"+port+" failed") && strings.Contains(said, "Address already in use") {
+			a.Err = errPortTaken
+			return &a
+		}
 	}
 	if said == "" {
 		said = "nothing"

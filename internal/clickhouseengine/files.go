@@ -31,16 +31,39 @@ func (l layout) config() string   { return filepath.Join(l.run(), "config.xml") 
 func (l layout) users() string    { return filepath.Join(l.run(), "users.xml") }
 func (l layout) launcher() string { return filepath.Join(l.run(), "clickhouse") }
 
-// defaultGrants leaves out what reaches beyond the engine: in local mode, READ ON FILE is every file that the collector's user may read.
-// It also leaves out access management, which the engine cannot do, and SYSTEM SHUTDOWN.
-var defaultGrants = []string{
-	"SELECT, INSERT, ALTER, CREATE, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, SHOW, dictGet, KILL QUERY, TABLE ENGINE, " +
-		"SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM MOVES, SYSTEM SYNC REPLICA, SYSTEM FLUSH, SYSTEM VIEWS, SYSTEM DROP CACHE, " +
-		"SYSTEM RELOAD DICTIONARY, INTROSPECTION ON *.*",
+// Default rights leave out what reaches beyond the engine. In local mode READ ON FILE is every file that the collector's user may read, and an
+// engine like File or a dictionary's source is a way around it; so engines are named, and dictionaries are left out. So are access management,
+// which local mode cannot do, and SYSTEM SHUTDOWN.
+var (
+	readRights  = "SELECT, SHOW, dictGet"
+	writeRights = readRights + ", INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, " +
+		"SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM MOVES, SYSTEM SYNC REPLICA, SYSTEM VIEWS"
+	engineRights  = tableEngines()
+	defaultGrants = []string{
+		writeRights + ", CREATE TEMPORARY TABLE, CREATE FUNCTION, DROP FUNCTION, KILL QUERY, SYSTEM FLUSH, SYSTEM DROP CACHE, INTROSPECTION ON *.*",
+		engineRights,
+	}
+	readGrants = []string{readRights + ", CREATE TEMPORARY TABLE ON *.*"}
+)
+
+// tableEngines is the right to create what keeps its data in the engine.
+func tableEngines() string {
+	engines := []string{"Atomic", "Memory", "Null", "Log", "TinyLog", "StripeLog", "Buffer", "Set", "Join", "Merge", "MaterializedView", "View", "GenerateRandom"}
+	for _, kind := range []string{"", "Replacing", "Summing", "Aggregating", "Collapsing", "VersionedCollapsing", "Coalescing"} {
+		engines = append(engines, kind+"MergeTree")
+	}
+	var b strings.Builder
+	for i, name := range engines {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("TABLE ENGINE ON " + name)
+	}
+	return b.String()
 }
 
-// readGrants is the part of defaultGrants that changes nothing.
-var readGrants = []string{"SELECT, SHOW, dictGet, CREATE TEMPORARY TABLE ON *.*"}
+// DefaultGrants returns the rights of a user without Databases, ReadOnly or Grants. The caller owns the slice.
+func DefaultGrants() []string { return slices.Clone(defaultGrants) }
 
 // internalQueries counts the statements of the engine's own session: the databases, two ports and the one that stays.
 func internalQueries(o *Options) int { return len(o.Databases) + 3 }
@@ -55,18 +78,16 @@ func grantsOf(u *User) []string {
 	case len(u.Databases) == 0:
 		return defaultGrants
 	}
-	var grants []string
+	rights := writeRights
+	if u.ReadOnly {
+		rights = readRights
+	}
+	grants := []string{"SELECT ON system.*", "CREATE TEMPORARY TABLE ON *.*"}
 	for _, db := range u.Databases {
-		rights := "SELECT, SHOW, dictGet"
-		if !u.ReadOnly {
-			rights = "SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, SHOW, dictGet, " +
-				"SYSTEM MERGES, SYSTEM FLUSH DISTRIBUTED, SYSTEM VIEWS"
-		}
 		grants = append(grants, rights+" ON "+quoteIdentifier(db)+".*")
 	}
-	grants = append(grants, "SELECT ON system.*", "CREATE TEMPORARY TABLE ON *.*")
 	if !u.ReadOnly {
-		grants = append(grants, "TABLE ENGINE ON *")
+		grants = append(grants, engineRights)
 	}
 	return grants
 }
@@ -127,8 +148,12 @@ func user(b *bytes.Buffer, u *User, profile, quota string) {
 	}
 	b.WriteString("<networks>")
 	networks := u.Networks
-	if len(networks) == 0 {
+	switch {
+	case len(networks) > 0:
+	case u.Password == "":
 		networks = []string{"127.0.0.0/8", "::1"}
+	default: // the endpoint decides who gets this far
+		networks = []string{"::/0"}
 	}
 	for _, n := range networks {
 		element(b, "ip", n)

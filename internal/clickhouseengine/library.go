@@ -94,12 +94,6 @@ func CheckLibrary(path string) error {
 			return bad(nil, "does not export %s, so it is not libchdb.so of version %s: remove it and run `make engine`", name, Version)
 		}
 	}
-	// The symbol table stands at the file's start; a file cut off while it was copied still has it.
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_LOAD && int64(p.Off+p.Filesz) > info.Size() {
-			return bad(nil, "is cut off after %d bytes: remove it and run `make engine`", info.Size())
-		}
-	}
 	if _, err := os.Stat(m.interp); err != nil {
 		return bad(err, "needs glibc, whose loader %s is missing (Alpine and other musl systems lack it): use a ClickHouse server instead", m.interp)
 	}

@@ -18,7 +18,7 @@ type User struct {
 	// Databases bounds what the user sees and changes; empty is all.
 	Databases []string
 	ReadOnly  bool
-	// Networks are the addresses or prefixes the user may come from; empty is loopback.
+	// Networks are the addresses or prefixes the user may come from; empty is any with a password and loopback without.
 	Networks []string
 	// Grants replaces the default rights: each is what stands between GRANT and TO.
 	Grants []string

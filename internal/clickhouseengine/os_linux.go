@@ -40,6 +40,8 @@ func tryLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+const errPortTaken = syscall.EADDRINUSE
+
 func isBusy(err error) bool      { return errors.Is(err, syscall.ETXTBSY) }
 func isNoExec(err error) bool    { return errors.Is(err, syscall.EACCES) }
 func isPortTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

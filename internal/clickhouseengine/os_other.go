@@ -12,7 +12,10 @@ import (
 
 // The engine runs on Linux only; CheckLibrary says so before any of these is called.
 
-var errLocked = errors.New("locked")
+var (
+	errLocked    = errors.New("locked")
+	errPortTaken = errors.New("port taken")
+)
 
 func childAttributes() *syscall.SysProcAttr { return nil }
 func tryLock(string) (*os.File, error)      { return nil, errors.ErrUnsupported }

@@ -12,6 +12,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -44,9 +45,10 @@ type Engine struct {
 	Database string // exists from the start; Query's and Exec's default
 	DataDir  string
 
-	tb     testing.TB
-	opts   clickhouseengine.Options
-	engine *clickhouseengine.Engine
+	tb         testing.TB
+	opts       clickhouseengine.Options
+	engine     *clickhouseengine.Engine
+	fileAccess bool
 }
 
 // Option changes how an engine is started.
@@ -84,6 +86,9 @@ func WithDataDir(dir string) Option { return func(e *Engine) { e.DataDir = dir }
 // WithMaxMemory bounds the engine's memory in bytes.
 func WithMaxMemory(bytes int64) Option { return func(e *Engine) { e.opts.MaxMemory = bytes } }
 
+// WithFileAccess lets the engine's user read and write every file the test may (table function file), for example Parquet files.
+func WithFileAccess() Option { return func(e *Engine) { e.fileAccess = true } }
+
 // Start runs an engine until the test ends.
 func Start(tb testing.TB, options ...Option) *Engine {
 	tb.Helper()
@@ -101,9 +106,27 @@ func Start(tb testing.TB, options ...Option) *Engine {
 	e.opts.DataDir = e.DataDir
 	e.opts.Databases = append([]string{DefaultDatabase}, e.opts.Databases...)
 	e.opts.Logger = zaptest.NewLogger(tb)
-	e.TCPAddr, e.HTTPAddr = freeAddr(tb), freeAddr(tb)
-	e.opts.TCPAddr, e.opts.HTTPAddr = e.TCPAddr, e.HTTPAddr
-	e.start()
+	if e.fileAccess {
+		for i := range e.opts.Users {
+			if u := &e.opts.Users[i]; u.Name == e.User {
+				u.Grants = append(clickhouseengine.DefaultGrants(), "READ, WRITE ON FILE")
+			}
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		e.TCPAddr, e.HTTPAddr = freeAddrs(tb)
+		e.opts.TCPAddr, e.opts.HTTPAddr = e.TCPAddr, e.HTTPAddr
+		e.engine = clickhouseengine.New(e.opts)
+		err := e.engine.Start(context.Background())
+		if err == nil {
+			break
+		}
+		// A package tested at the same time can have taken a port that was free a moment ago.
+		var taken *clickhouseengine.AddressError
+		if !errors.As(err, &taken) || attempt == 3 {
+			tb.Fatalf("starting the ClickHouse engine: %v", err)
+		}
+	}
 	tb.Cleanup(func() {
 		if err := e.engine.Stop(context.Background()); err != nil {
 			tb.Errorf("stopping the ClickHouse engine: %v", err)
@@ -120,15 +143,19 @@ func (e *Engine) start() {
 	}
 }
 
-// freeAddr returns a loopback address nobody listens on now.
-func freeAddr(tb testing.TB) string {
+// freeAddrs returns two loopback addresses nobody listens on now.
+func freeAddrs(tb testing.TB) (string, string) {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("finding a free port: %v", err)
+	var addrs [2]string
+	for i := range addrs {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatalf("finding a free port: %v", err)
+		}
+		defer l.Close() // after both, so that they differ
+		addrs[i] = l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addrs[0], addrs[1]
 }
 
 // Do runs one statement over HTTP and returns its answer as TabSeparated, without the last newline.
