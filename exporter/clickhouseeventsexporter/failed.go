@@ -78,7 +78,7 @@ func (r *failedRows) add(e *event.Event, f event.Failure, message string) {
 func (r *failedRows) columns() proto.Input {
 	r.input = r.input[:0]
 	for i, c := range r.all() {
-		r.input = append(r.input, proto.InputColumn{Name: quote(failedColumns[i].name), Data: c})
+		r.input = append(r.input, proto.InputColumn{Name: failedColumns[i].name, Data: c})
 	}
 	return r.input
 }

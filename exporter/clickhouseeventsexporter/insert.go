@@ -76,7 +76,7 @@ func insertStatement(database, table string, block proto.Input) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(block[i].Name)
+		b.WriteString(quote(block[i].Name))
 	}
 	b.WriteString(") VALUES")
 	return b.String()

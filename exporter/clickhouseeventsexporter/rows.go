@@ -143,19 +143,10 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 		plan = r.layout.plans[s]
 	}
 	r.json = append(r.json[:0], '{')
-	dotted, nested := false, false
 	for i := range e.Properties {
 		p := &e.Properties[i]
-		switch p.Value.Kind() {
-		case event.KindMap, event.KindSlice:
-			nested = true
-		}
-		before := len(r.json)
 		if err := r.addMember(plan, p.Key, p.Value, 0); err != nil {
 			return err
-		}
-		if len(r.json) > before && (strings.IndexByte(p.Key, '.') >= 0 || event.IsContextRoot(p.Key)) {
-			dotted = true
 		}
 	}
 	for i := range e.Context {
@@ -168,7 +159,7 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 		r.json = event.AppendJSONString(r.json, e.PreviousSessionID)
 	}
 	r.json = append(r.json, '}')
-	if dotted && nested && pathsCollide(e) {
+	if mayCollide(e) && pathsCollide(e) {
 		return &rowError{reason: reasonDuplicatePath}
 	}
 	return nil
@@ -379,14 +370,14 @@ func pointer(path []string) string {
 func (r *eventRows) columns() proto.Input {
 	r.input = r.input[:0]
 	for i, c := range r.envelope() {
-		r.input = append(r.input, proto.InputColumn{Name: quote(envelopeColumns[i].name), Data: c})
+		r.input = append(r.input, proto.InputColumn{Name: envelopeColumns[i].name, Data: c})
 	}
 	for i, c := range r.typed {
 		if c == nil || c.Rows() == 0 {
 			continue
 		}
 		c.Fill(r.rows)
-		r.input = append(r.input, proto.InputColumn{Name: quote(r.layout.columns[i].name), Data: c})
+		r.input = append(r.input, proto.InputColumn{Name: r.layout.columns[i].name, Data: c})
 	}
 	return r.input
 }
@@ -405,34 +396,4 @@ func appendResource(dst []byte, res event.Resource) []byte {
 		}
 	}
 	return append(dst, '}')
-}
-
-// pathsCollide says whether two undeclared values have one path, as {"a.b": 1, "a": {"b": 2}} have: of such
-// a pair ClickHouse would keep one.
-func pathsCollide(e *event.Event) bool {
-	seen := map[string]bool{}
-	var walk func(path string, v event.Value, depth int) bool
-	walk = func(path string, v event.Value, depth int) bool {
-		if v.Kind() == event.KindMap && v.Len() > 0 && depth <= event.MaxDepth {
-			for k, m := range v.Members {
-				if walk(path+"."+k, m, depth+1) {
-					return true
-				}
-			}
-			return false
-		}
-		if seen[path] {
-			return true
-		}
-		seen[path] = true
-		return false
-	}
-	for _, list := range [][]event.Property{e.Properties, e.Context} {
-		for _, p := range list {
-			if walk(p.Key, p.Value, 0) {
-				return true
-			}
-		}
-	}
-	return false
 }
