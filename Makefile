@@ -1,0 +1,72 @@
+# Two commands on a fresh machine with Go, npm and make:
+#
+#   make demo    build, start the quickstart, send a million events, show what became of them
+#   make test    all tests
+#
+# All that they need they fetch themselves, pinned and checked, into the caches of Go and of the user
+# ($MILLRACE_CACHE, else ~/.cache/millrace).
+
+SHELL := bash
+.DEFAULT_GOAL := help
+
+CONFIG ?= configs/quickstart.yaml
+TOOL   := go tool -modfile=tools.mod
+LINT   := go tool -modfile=lint.mod golangci-lint
+GO_SOURCES := $(shell find . -name '*.go' -not -path './testbed/*' -not -name '*_test.go') go.mod go.sum
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: bin/millrace ## Compile bin/millrace
+
+# ocb writes distribution/*.go from builder-config.yaml and compiles them within the root module.
+bin/millrace: $(GO_SOURCES) builder-config.yaml tools.mod
+	@mkdir -p bin
+	@echo "Compiling bin/millrace (the first time takes some minutes)" >&2
+	@out=$$($(TOOL) builder --config builder-config.yaml --skip-get-modules 2>&1) || { echo "$$out" >&2; exit 1; }
+	@mv distribution/millrace $@
+	@touch $@
+
+.PHONY: engine
+engine: ## Fetch the ClickHouse engine into the cache
+	@scripts/engine.sh >/dev/null
+
+.PHONY: run
+run: build engine ## Run the quickstart in the foreground
+	@exec bin/millrace --config $(CONFIG)
+
+.PHONY: demo
+demo: build engine ## Send a million events through the quickstart and ask for the answers
+	@go build -o bin/demo ./testbed/cmd/demo
+	@exec bin/demo
+
+.PHONY: test
+test: build engine ## Run all tests
+	@go test ./...
+
+.PHONY: race
+race: build engine ## Run all tests under the race detector (needs a C compiler)
+	@go test -race ./...
+
+.PHONY: lint
+lint: ## Run the linters
+	@$(LINT) run ./...
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	@go generate ./...
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: build engine ## Measure against contrib and write docs/benchmarks.md's figures
+	@scripts/bench.sh
+
+.PHONY: clean
+clean: ## Remove what was built; ./data and the caches stay
+	@rm -rf bin distribution/millrace
