@@ -296,9 +296,7 @@ func (e *Engine) supervise(c *child) {
 				return
 			}
 			wait = min(2*wait, e.opts.RestartMax)
-			ctx, cancel := context.WithTimeout(context.Background(), e.opts.StartTimeout)
-			c, err = e.launch(ctx)
-			cancel()
+			c, err = e.relaunch()
 			select {
 			case <-e.stopping:
 				e.child.Store(c) // for Stop to end
@@ -311,6 +309,20 @@ func (e *Engine) supervise(c *child) {
 		e.opts.Logger.Info("ClickHouse engine is back", zap.Int("pid", c.pid), zap.Int64("restarts", n))
 		e.opts.OnUp(n)
 	}
+}
+
+// relaunch is launch within StartTimeout and until Stop.
+func (e *Engine) relaunch() (*child, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), e.opts.StartTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-e.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return e.launch(ctx)
 }
 
 // Stop ends the engine: in order within StopTimeout, then by force. It returns when the process is gone, and is harmless when nothing runs.
