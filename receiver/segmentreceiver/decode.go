@@ -50,6 +50,7 @@ type request struct {
 	messages []span
 	writeKey []byte // as in the body; nil where it has none
 	shared   shared
+	failed   []string // the reason of each message that could not be read
 
 	msg     message // the one being read
 	dec     *jx.Decoder
@@ -71,7 +72,11 @@ func newRequest(m *mapping, body []byte, single string, received time.Time) *req
 // release gives the request back, holding on to none of the body.
 func (r *request) release() {
 	r.dec.ResetBytes(nil)
-	*r = request{messages: r.messages[:0], msg: message{extras: r.msg.extras[:0]}, dec: r.dec, scratch: r.scratch[:0]}
+	clear(r.msg.extras)
+	*r = request{
+		messages: r.messages[:0], failed: r.failed[:0], msg: message{extras: r.msg.extras[:0]},
+		dec: r.dec, scratch: r.scratch[:0],
+	}
 	if cap(r.messages) <= defaultMaxBatchEvents && cap(r.scratch) <= 1<<20 {
 		requests.Put(r)
 	}
@@ -106,19 +111,11 @@ func (r *request) scan() error {
 	return nil
 }
 
-func (r *request) scanMember(key, value span) error {
-	name, v := string(key.of(r.body)), value.of(r.body)
-	if name == `"writeKey"` && r.writeKey == nil && v[0] == '"' {
-		if s, err := r.text(v); err == nil {
-			r.writeKey = []byte(s)
-		}
-	}
-	if r.single != "" {
-		return nil // the members are read with the message
-	}
-	if name == `"batch"` && v[0] == '[' {
+func (r *request) scanMember(key span, start int) (int, error) {
+	name := string(key.of(r.body))
+	if r.single == "" && name == `"batch"` && start < len(r.body) && r.body[start] == '[' {
 		r.hasBatch = true
-		return scanArray(r.body, value.start, func(m span) error {
+		return scanArray(r.body, start, func(m span) error {
 			if len(r.messages) >= r.maxBatchEvents {
 				return errTooManyEvents
 			}
@@ -126,11 +123,29 @@ func (r *request) scanMember(key, value span) error {
 			return nil
 		})
 	}
+	end, err := scanValue(r.body, start)
+	if err != nil {
+		return 0, err
+	}
+	v := r.body[start:end]
+	if name == `"writeKey"` && r.writeKey == nil && v[0] == '"' {
+		if s, err := r.text(v); err == nil {
+			r.writeKey = []byte(s)
+		}
+	}
+	if r.single == "" { // else the members are read with the message
+		err = r.share(name, v, start)
+	}
+	return end, err
+}
+
+// share takes note of a member that stands beside the messages of a batch.
+func (r *request) share(name string, v []byte, start int) error {
 	if !validLiteral(v) {
-		return &syntaxError{value.start, "unexpected text where a value should be"}
+		return &syntaxError{start, "unexpected text where a value should be"}
 	}
 	if err := r.check(v); err != nil {
-		return &syntaxError{value.start, "malformed value"}
+		return &syntaxError{start, "malformed value"}
 	}
 	switch name {
 	case `"sentAt"`:
@@ -157,10 +172,9 @@ func notJSON(err error) error {
 	}
 }
 
-// read adds one event to b for each message, in order. failed is called with the reason of each that could not
-// be read; it is passed on as a failed event. The error, a *httpingest.Problem, is only for a single message
-// that is not JSON.
-func (r *request) read(b *event.Builder, failed func(reason string)) error {
+// read adds one event to b for each message, in order. One that cannot be read is a failed event, and its reason
+// stands in r.failed. The error, a *httpingest.Problem, is only for a single message that is not JSON.
+func (r *request) read(b *event.Builder) error {
 	for _, m := range r.messages {
 		d := b.Add()
 		err := r.readMessage(d, m)
@@ -175,7 +189,7 @@ func (r *request) read(b *event.Builder, failed func(reason string)) error {
 			return notJSON(r.whereNotJSON())
 		}
 		r.fail(d, m, bad)
-		failed(bad.reason)
+		r.failed = append(r.failed, bad.reason)
 	}
 	return nil
 }

@@ -161,7 +161,15 @@ func (r *request) readMessage(d event.Draft, m span) error {
 
 // takeMember notes where a member lies. What is neither an object, an array nor a string is checked here, since
 // the scanner does not.
-func (r *request) takeMember(key, value span) error {
+func (r *request) takeMember(key span, start int) (int, error) {
+	end, err := scanValue(r.body, start)
+	if err != nil {
+		return 0, err
+	}
+	return end, r.takeValue(key, span{start, end})
+}
+
+func (r *request) takeValue(key, value span) error {
 	v := value.of(r.body)
 	if !validLiteral(v) {
 		return &badMessage{reason: reasonMalformed}

@@ -165,9 +165,7 @@ func (r *segmentReceiver) take(req *http.Request, typ string) error {
 func (r *segmentReceiver) pass(ctx context.Context, in *request, owner httpingest.Owner) error {
 	ctx = r.obsreport.StartLogsOp(ctx)
 	b := event.NewBuilder(owner.Tenant, owner.Source, metadata.ScopeName)
-	err := in.read(b, func(reason string) {
-		r.telemetry.ReceiverSegmentFailedEvents.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", reason)))
-	})
+	err := in.read(b)
 	if err != nil { // a single message that is not JSON: no event
 		r.obsreport.EndLogsOp(ctx, formatJSON, 0, err)
 		return err
@@ -185,6 +183,9 @@ func (r *segmentReceiver) pass(ctx context.Context, in *request, owner httpinges
 			r.log.Debug("The pipeline refused events for now", zap.Int("events", n), zap.Error(err))
 		}
 		return problem
+	}
+	for _, reason := range in.failed {
+		r.telemetry.ReceiverSegmentFailedEvents.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", reason)))
 	}
 	return nil
 }

@@ -119,8 +119,8 @@ var isLiteral = func() (t [256]bool) {
 }()
 
 // scanObject calls member for each member of the object at i and returns the object's end. The key is as it
-// stands, quotes and escapes included.
-func scanObject(b []byte, i int, member func(key, value span) error) (int, error) {
+// stands, quotes and escapes included. member is told where the value begins and returns where it ends.
+func scanObject(b []byte, i int, member func(key span, value int) (int, error)) (int, error) {
 	i = skipSpace(b, i)
 	if i >= len(b) || b[i] != '{' {
 		return 0, &syntaxError{i, "expected an object"}
@@ -143,10 +143,7 @@ func scanObject(b []byte, i int, member func(key, value span) error) (int, error
 			return 0, &syntaxError{i, "expected a colon"}
 		}
 		i = skipSpace(b, i+1)
-		if end, err = scanValue(b, i); err != nil {
-			return 0, err
-		}
-		if err := member(key, span{i, end}); err != nil {
+		if end, err = member(key, i); err != nil {
 			return 0, err
 		}
 		i = skipSpace(b, end)
@@ -161,31 +158,28 @@ func scanObject(b []byte, i int, member func(key, value span) error) (int, error
 	}
 }
 
-// scanArray calls elem for each element of the array at i.
-func scanArray(b []byte, i int, elem func(value span) error) error {
-	if i >= len(b) || b[i] != '[' {
-		return &syntaxError{i, "expected an array"}
-	}
+// scanArray calls elem for each element of the array whose bracket is at i, and returns the array's end.
+func scanArray(b []byte, i int, elem func(value span) error) (int, error) {
 	i = skipSpace(b, i+1)
 	if i < len(b) && b[i] == ']' {
-		return nil
+		return i + 1, nil
 	}
 	for {
 		end, err := scanValue(b, i)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := elem(span{i, end}); err != nil {
-			return err
+			return 0, err
 		}
 		i = skipSpace(b, end)
 		switch {
 		case i < len(b) && b[i] == ',':
 			i = skipSpace(b, i+1)
 		case i < len(b) && b[i] == ']':
-			return nil
+			return i + 1, nil
 		default:
-			return &syntaxError{i, "expected a comma or the array's end"}
+			return 0, &syntaxError{i, "expected a comma or the array's end"}
 		}
 	}
 }

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package segmentreceiver
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/httpingest"
+	"github.com/millrace/millrace/receiver/segmentreceiver/internal/metadata"
+	"github.com/millrace/millrace/receiver/segmentreceiver/internal/metadatatest"
+)
+
+const testKey = "millrace-dev"
+
+// sink is a pipeline that keeps what it takes. answer decides, under the mutex, what becomes of a batch.
+type sink struct {
+	mu     sync.Mutex
+	answer func() error
+	events []event.Event
+}
+
+var _ consumer.Logs = (*sink)(nil)
+
+func (*sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+func (s *sink) ConsumeLogs(_ context.Context, ld plog.Logs) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answer != nil {
+		if err := s.answer(); err != nil {
+			return err
+		}
+	}
+	var r event.Reader
+	r.Reset(event.FromLogs(ld))
+	for e := r.Next(); e != nil; e = r.Next() {
+		kept := *e
+		kept.Properties, kept.Context = nil, nil
+		s.events = append(s.events, kept)
+	}
+	return nil
+}
+
+func (s *sink) taken() []event.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]event.Event(nil), s.events...)
+}
+
+// start runs a receiver on a free port until the test ends and returns its URL.
+func start(t *testing.T, next consumer.Logs, change func(*Config), set ...receiver.Settings) (*segmentReceiver, string) {
+	t.Helper()
+	cfg := createDefaultConfig().(*Config)
+	cfg.NetAddr.Endpoint = "127.0.0.1:0"
+	cfg.RetryAfter = time.Second
+	cfg.WriteKeys = []httpingest.WriteKey{
+		{Key: testKey, Tenant: "shop", Source: "web"},
+		{Key: "other-key", Tenant: "other"},
+	}
+	if change != nil {
+		change(cfg)
+	}
+	require.NoError(t, cfg.Validate())
+	settings := receivertest.NewNopSettings(metadata.Type)
+	if len(set) > 0 {
+		settings = set[0]
+	}
+	r, err := newReceiver(settings, cfg, next)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.Background())) })
+	return r, "http://" + r.server.Addr().String()
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send makes a request of its own connection, so that none outlives the test.
+func send(t *testing.T, method, url, body string, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+func basic(key string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))
+}
+
+func TestEveryPathTakesItsEvents(t *testing.T) {
+	s := &sink{}
+	_, url := start(t, s, nil)
+	f := func(path, body string, want ...string) {
+		t.Helper()
+		before := len(s.taken())
+		got := send(t, "POST", url+path, body, "Authorization", basic(testKey), "Content-Type", "application/json")
+		require.Equal(t, http.StatusOK, got.status, got.body)
+		require.Equal(t, `{"success":true}`, got.body)
+		require.Equal(t, "application/json", got.header.Get("Content-Type"))
+		var names []string
+		for _, e := range s.taken()[before:] {
+			names = append(names, e.Name)
+			assert.Equal(t, "shop", e.Tenant)
+			assert.Equal(t, "web", e.Source)
+			assert.False(t, e.Failed, e.Failure)
+			assert.WithinDuration(t, time.Now(), e.Received.AsTime(), time.Minute)
+		}
+		require.Equal(t, want, names)
+	}
+	for _, short := range []bool{false, true} {
+		for _, typ := range []string{"identify", "page", "screen", "group", "alias"} {
+			path := "/v1/" + typ
+			if short {
+				path = "/v1/" + typ[:1]
+			}
+			f(path, `{"userId":"u"}`, typ)
+		}
+	}
+	f("/v1/track", `{"event":"Signed Up"}`, "Signed Up")
+	f("/v1/t", `{"event":"Signed Up"}`, "Signed Up")
+	for _, path := range []string{"/v1/batch", "/v1/import", "/v1/b"} {
+		f(path, `{"batch":[{"type":"track","event":"a"},{"type":"page"}]}`, "a", "page")
+	}
+	f("/v1/batch", `{"batch":[]}`)
+	f("/v1/m", `{"series":[{"type":"Counter"}]}`)
+}
+
+func TestAnswersAreThoseThatSDKsExpect(t *testing.T) {
+	s := &sink{}
+	_, url := start(t, s, func(c *Config) { c.MaxRequestBodySize = 1000; c.MaxBatchEvents = 3 })
+	gzipped := func(body string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(body))
+		require.NoError(t, w.Close())
+		return b.String()
+	}
+	encoder, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	defer func() { _ = encoder.Close() }()
+	track := `{"event":"e"}`
+	big := `{"event":"e","properties":{"a":"` + strings.Repeat("a", 1000) + `"}}`
+	f := func(name, method, path, body string, wantStatus int, wantCode string, headers ...string) {
+		t.Helper()
+		got := send(t, method, url+path, body, headers...)
+		assert.Equal(t, wantStatus, got.status, "%s: %s", name, got.body)
+		var parsed struct {
+			Success bool
+			Code    string
+			Message string
+		}
+		require.NoError(t, json.Unmarshal([]byte(got.body), &parsed), "%s: %s", name, got.body)
+		assert.Equal(t, wantCode, parsed.Code, name)
+		assert.Equal(t, wantCode == "", parsed.Success, name)
+		assert.Equal(t, wantCode == "", parsed.Message == "", name)
+	}
+	auth := func(key string) []string { return []string{"Authorization", basic(key)} }
+	with := func(more ...string) []string { return append(auth(testKey), more...) }
+
+	f("good", "POST", "/v1/track", track, 200, "", auth(testKey)...)
+	f("no colon", "POST", "/v1/track", track, 200, "", "Authorization", "basic "+base64.StdEncoding.EncodeToString([]byte(testKey)))
+	f("sendBeacon", "POST", "/v1/t", `{"event":"e","writeKey":"millrace-dev"}`, 200, "", "Content-Type", "text/plain;charset=UTF-8")
+	f("key behind the batch", "POST", "/v1/batch", `{"batch":[{"type":"page"}],"writeKey":"other-key"}`, 200, "")
+	f("OAuth", "POST", "/v1/track", `{"event":"e","writeKey":"millrace-dev"}`, 200, "", "Authorization", "Bearer token")
+	f("gzip", "POST", "/v1/track", gzipped(track), 200, "", with("Content-Encoding", "gzip")...)
+	f("zstd", "POST", "/v1/track", string(encoder.EncodeAll([]byte(track), nil)), 200, "", with("Content-Encoding", "zstd")...)
+	f("failed event", "POST", "/v1/track", `{}`, 200, "", auth(testKey)...)
+
+	f("wrong key", "POST", "/v1/track", track, 401, "invalid_write_key", auth("nope")...)
+	f("wrong key, right one in body", "POST", "/v1/track", `{"event":"e","writeKey":"millrace-dev"}`, 401, "invalid_write_key", auth("nope")...)
+	f("no key", "POST", "/v1/track", track, 401, "invalid_write_key")
+	f("empty key", "POST", "/v1/track", track, 401, "invalid_write_key", auth("")...)
+	f("not base64", "POST", "/v1/track", track, 401, "invalid_write_key", "Authorization", "Basic !!!")
+	f("token only", "POST", "/v1/track", track, 401, "invalid_write_key", "Authorization", "Bearer millrace-dev")
+	f("wrong key in body", "POST", "/v1/batch", `{"batch":[],"writeKey":"nope"}`, 401, "invalid_write_key")
+	f("key of wrong type", "POST", "/v1/batch", `{"batch":[],"writeKey":{"a":1}}`, 401, "invalid_write_key")
+
+	f("not JSON", "POST", "/v1/track", "event=e", 400, "invalid_json", auth(testKey)...)
+	f("not JSON, no key", "POST", "/v1/track", "event=e", 400, "invalid_json")
+	f("no body", "POST", "/v1/batch", "", 400, "invalid_json", auth(testKey)...)
+	f("no batch", "POST", "/v1/batch", `{}`, 400, "missing_batch", auth(testKey)...)
+	f("not gzip", "POST", "/v1/track", track, 400, "body_unreadable", with("Content-Encoding", "gzip")...)
+	f("cut gzip", "POST", "/v1/track", gzipped(track)[:25], 400, "body_unreadable", with("Content-Encoding", "gzip")...)
+	f("unknown encoding", "POST", "/v1/track", track, 400, "body_unreadable", with("Content-Encoding", "rot13")...)
+	f("oversize", "POST", "/v1/track", big, 413, "body_too_large", auth(testKey)...)
+	f("gzip bomb", "POST", "/v1/track", gzipped(big), 413, "body_too_large", with("Content-Encoding", "gzip")...)
+	f("zstd bomb", "POST", "/v1/track", string(encoder.EncodeAll([]byte(big), nil)), 413, "body_too_large", with("Content-Encoding", "zstd")...)
+	f("too many events", "POST", "/v1/batch", `{"batch":[1,2,3,4]}`, 413, "too_many_events", auth(testKey)...)
+	f("unknown path", "POST", "/v1/tracks", track, 404, "not_found", auth(testKey)...)
+	f("root", "GET", "/", "", 404, "not_found")
+	f("wrong method", "GET", "/v1/track", "", 405, "method_not_allowed", auth(testKey)...)
+	f("settings of an unknown key", "GET", "/v1/projects/nope/settings", "", 401, "invalid_write_key")
+
+	assert.Len(t, s.taken(), 8)
+}
+
+func TestConsumerErrorsAreNeverADropForTheSender(t *testing.T) {
+	f := func(err error, wantStatus int, wantCode, wantRetryAfter string) {
+		t.Helper()
+		s := &sink{answer: func() error { return err }}
+		_, url := start(t, s, func(c *Config) { c.RetryAfter = 1500 * time.Millisecond })
+		got := send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
+		assert.Equal(t, wantStatus, got.status)
+		assert.Contains(t, got.body, `"`+wantCode+`"`)
+		assert.NotContains(t, got.body, "secret")
+		assert.Equal(t, wantRetryAfter, got.header.Get("Retry-After"))
+	}
+	f(errors.New("secret address refused"), 503, "unavailable", "2")
+	f(context.DeadlineExceeded, 503, "unavailable", "2")
+	f(consumererror.NewRetryableError(errors.New("secret")), 503, "unavailable", "2")
+	f(status.Error(codes.Unavailable, "secret"), 503, "unavailable", "2")
+	f(fmt.Errorf("sending: %w", exporterhelper.ErrQueueIsFull), 429, "overloaded", "2")
+	f(fmt.Errorf("sending: %w", status.Error(codes.ResourceExhausted, "secret")), 429, "overloaded", "2")
+	f(consumererror.NewOTLPHTTPError(errors.New("secret"), 429), 429, "overloaded", "2")
+	f(consumererror.NewPermanent(errors.New("secret")), 500, "pipeline_error", "")
+}
+
+func TestTooManyRequestsAtOnceAreTurnedAway(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := &sink{answer: func() error { entered <- struct{}{}; <-leave; return nil }}
+	_, url := start(t, s, func(c *Config) { c.MaxConcurrentRequests = 1 })
+	first := make(chan answer)
+	go func() { first <- send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)) }()
+	<-entered
+
+	second := send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
+	assert.Equal(t, 503, second.status)
+	assert.Contains(t, second.body, "too_many_requests")
+	assert.Equal(t, "1", second.header.Get("Retry-After"))
+	assert.Equal(t, 200, send(t, "GET", url+"/health", "").status, "health must answer under load")
+
+	close(leave)
+	assert.Equal(t, 200, (<-first).status)
+	go func() { <-entered }()
+	assert.Equal(t, 200, send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)).status, "the place is free again")
+}
+
+func TestShutdownAnswersWhatIsUnderWayAndRefusesTheRest(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := &sink{answer: func() error { entered <- struct{}{}; <-leave; return nil }}
+	cfg := createDefaultConfig().(*Config)
+	cfg.NetAddr.Endpoint = "127.0.0.1:0"
+	cfg.WriteKeys = []httpingest.WriteKey{{Key: testKey}}
+	r, err := newReceiver(receivertest.NewNopSettings(metadata.Type), cfg, s)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+	url := "http://" + r.server.Addr().String()
+
+	first := make(chan answer)
+	go func() { first <- send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)) }()
+	<-entered
+	stopped := make(chan error)
+	go func() { stopped <- r.Shutdown(context.Background()) }()
+	require.Eventually(t, r.server.Draining, 10*time.Second, time.Millisecond)
+
+	// A request on a connection from before the shutdown reaches the handlers still.
+	w := &recorder{header: http.Header{}}
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "/v1/track", strings.NewReader(`{"event":"late"}`))
+	require.NoError(t, err)
+	r.routes().ServeHTTP(w, req)
+	assert.Equal(t, 503, w.status)
+	assert.Equal(t, "10", w.header.Get("Retry-After"))
+	w = &recorder{header: http.Header{}}
+	req, err = http.NewRequestWithContext(t.Context(), "GET", "/health", nil)
+	require.NoError(t, err)
+	r.routes().ServeHTTP(w, req)
+	assert.Equal(t, 503, w.status)
+
+	select {
+	case err := <-stopped:
+		t.Fatalf("shut down before the request under way was answered: %v", err)
+	default:
+	}
+	close(leave)
+	assert.Equal(t, 200, (<-first).status)
+	require.NoError(t, <-stopped)
+	assert.Len(t, s.taken(), 1)
+}
+
+type recorder struct {
+	header http.Header
+	status int
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
+func (r *recorder) WriteHeader(status int)      { r.status = status }
+
+func TestShutdownGivesUpWhenItsTimeIsOver(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := &sink{answer: func() error { entered <- struct{}{}; <-leave; return nil }}
+	cfg := createDefaultConfig().(*Config)
+	cfg.NetAddr.Endpoint = "127.0.0.1:0"
+	cfg.WriteKeys = []httpingest.WriteKey{{Key: testKey}}
+	r, err := newReceiver(receivertest.NewNopSettings(metadata.Type), cfg, s)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		req, _ := http.NewRequest("POST", "http://"+r.server.Addr().String()+"/v1/track", strings.NewReader(`{"event":"e"}`))
+		req.Header.Set("Authorization", basic(testKey))
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		assert.Error(t, err, "its connection is cut, so that it sends again")
+	}()
+	<-entered
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
+	<-gone
+	close(leave)
+}
+
+func TestBrowsersMayAskFirst(t *testing.T) {
+	_, url := start(t, &sink{}, func(c *Config) {
+		c.CORS = configoptional.Some(confighttp.CORSConfig{
+			AllowedOrigins: []string{"https://shop.example.com"},
+			AllowedHeaders: createDefaultConfig().(*Config).CORS.GetOrInsertDefault().AllowedHeaders,
+		})
+	})
+	ask := func(origin string) answer {
+		return send(t, "OPTIONS", url+"/v1/t", "", "Origin", origin, "Access-Control-Request-Method", "POST",
+			"Access-Control-Request-Headers", "authorization,content-type,x-retry-count")
+	}
+	got := ask("https://shop.example.com")
+	assert.Equal(t, 204, got.status)
+	assert.Equal(t, "https://shop.example.com", got.header.Get("Access-Control-Allow-Origin"))
+	assert.Equal(t, "authorization,content-type,x-retry-count", got.header.Get("Access-Control-Allow-Headers"))
+	assert.Empty(t, ask("https://elsewhere.example.com").header.Get("Access-Control-Allow-Origin"))
+
+	refused := send(t, "POST", url+"/v1/t", "{}", "Origin", "https://shop.example.com")
+	assert.Equal(t, 401, refused.status)
+	assert.Equal(t, "https://shop.example.com", refused.header.Get("Access-Control-Allow-Origin"), "a page can read why")
+}
+
+func TestSettingsTellBrowsersWhereToSend(t *testing.T) {
+	f := func(publicURL, wantProtocol, wantHost string) {
+		t.Helper()
+		_, url := start(t, &sink{}, func(c *Config) { c.PublicURL = publicURL })
+		got := send(t, "GET", url+"/v1/projects/"+testKey+"/settings", "")
+		require.Equal(t, 200, got.status)
+		var settings struct {
+			Integrations map[string]struct{ APIKey, APIHost, Protocol string }
+			Metrics      struct{ SampleRate *float64 }
+			Plan         map[string]any
+		}
+		require.NoError(t, json.Unmarshal([]byte(got.body), &settings))
+		require.Len(t, settings.Integrations, 1, "more would make the SDK load other destinations")
+		segment := settings.Integrations["Segment.io"]
+		assert.Equal(t, testKey, segment.APIKey)
+		assert.Equal(t, wantProtocol, segment.Protocol)
+		if wantHost == "" {
+			wantHost = strings.TrimPrefix(url, "http://") + "/v1"
+		}
+		assert.Equal(t, wantHost, segment.APIHost)
+		require.NotNil(t, settings.Metrics.SampleRate)
+		assert.Zero(t, *settings.Metrics.SampleRate)
+	}
+	f("", "http", "")
+	f("https://events.example.com", "https", "events.example.com/v1")
+	f("https://www.example.com/events/", "https", "www.example.com/events/v1")
+}
+
+func TestTelemetryCountsRequestsAndFailures(t *testing.T) {
+	tel := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, tel.Shutdown(context.Background())) }()
+	set := receivertest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = tel.NewTelemetrySettings()
+	_, url := start(t, &sink{}, func(c *Config) { c.MaxRequestBodySize = 1000 }, set)
+	body := `{"batch":[{"type":"track","event":"e"},{"type":"track"},{"type":"track"},7]}`
+	send(t, "POST", url+"/v1/batch", body, "Authorization", basic(testKey))
+	send(t, "POST", url+"/v1/batch", body)
+	send(t, "POST", url+"/v1/batch", "x", "Content-Encoding", "gzip")
+
+	metadatatest.AssertEqualReceiverSegmentFailedEvents(t, tel, []metricdata.DataPoint[int64]{
+		{Value: 2, Attributes: attribute.NewSet(attribute.String("reason", "missing_event_name"))},
+		{Value: 1, Attributes: attribute.NewSet(attribute.String("reason", "not_an_object"))},
+	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
+	metadatatest.AssertEqualReceiverSegmentRequests(t, tel, []metricdata.DataPoint[int64]{
+		{Value: 1, Attributes: attribute.NewSet(attribute.Int("http.response.status_code", 200))},
+		{Value: 1, Attributes: attribute.NewSet(attribute.Int("http.response.status_code", 401))},
+		{Value: 1, Attributes: attribute.NewSet(attribute.Int("http.response.status_code", 400))},
+	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
+	accepted, err := tel.GetMetric("otelcol_receiver_accepted_log_records")
+	require.NoError(t, err)
+	assert.Equal(t, int64(4), accepted.Data.(metricdata.Sum[int64]).DataPoints[0].Value)
+}
+
+func TestATakenPortIsAnErrorAtStart(t *testing.T) {
+	_, url := start(t, &sink{}, nil)
+	cfg := createDefaultConfig().(*Config)
+	cfg.NetAddr.Endpoint = strings.TrimPrefix(url, "http://")
+	cfg.WriteKeys = []httpingest.WriteKey{{Key: testKey}}
+	r, err := newReceiver(receivertest.NewNopSettings(metadata.Type), cfg, &sink{})
+	require.NoError(t, err)
+	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()), "listening on "+cfg.NetAddr.Endpoint)
+	require.NoError(t, r.Shutdown(context.Background()))
+}
