@@ -222,8 +222,8 @@ func (e *Engine) awaitReady(ctx context.Context, c *child) error {
 		case <-e.stopping:
 			return ErrNotRunning
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the ClickHouse engine: no answer on %s after %s (start_timeout %s): %w",
-				e.opts.HTTPAddr, time.Since(started).Round(time.Millisecond), e.opts.StartTimeout, err)
+			return fmt.Errorf("waiting for the ClickHouse engine: no answer on %s after %s (start_timeout %s): %w: %w",
+				e.opts.HTTPAddr, time.Since(started).Round(time.Millisecond), e.opts.StartTimeout, ctx.Err(), err)
 		case <-time.After(pollInterval):
 		}
 	}

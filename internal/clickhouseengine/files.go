@@ -180,7 +180,10 @@ func configXML(l layout, o *Options) []byte {
 		element(&b, "max_server_memory_usage_to_ram_ratio", "0.5") // the collector lives on the same machine
 	}
 	element(&b, "mark_cache_size", fmt.Sprint(512<<20))
+	element(&b, "background_pool_size", "4") // merges; local mode has 2
+	element(&b, "background_schedule_pool_size", "16")
 	element(&b, "max_connections", "1024")
+	b.WriteString("<logger><level>warning</level><console>1</console><async>false</async></logger>\n") // the last line before a death matters most
 	b.WriteString("<send_crash_reports><enabled>false</enabled></send_crash_reports>\n")
 	if o.QueryLog {
 		for _, table := range []string{"query_log", "part_log"} {

@@ -24,10 +24,15 @@ var (
 	// The library carries no symbols, so its stack traces tell nothing.
 	stackLine = regexp.MustCompile(`^\d+\. .* @ 0x[0-9a-f]+$`)
 	stackTail = regexp.MustCompile(`,? Stack trace \(when copying this message.*$`)
+	// A statement's text can hold what an event holds.
+	statement = regexp.MustCompile(` \(in query: .*$`)
 )
 
 // tail keeps the last lines an engine wrote. Only the log's reader writes it, and others read it after that has ended.
-type tail struct{ lines []string }
+type tail struct {
+	lines  []string
+	inform bool // a line of the log's own form was seen
+}
 
 func (t *tail) add(line string) {
 	if len(t.lines) == maxTailLines {
@@ -60,32 +65,49 @@ func forwardLine(line string, logger *zap.Logger, t *tail) {
 	}
 	m := logLine.FindStringSubmatch(line)
 	if m == nil {
-		line = stackTail.ReplaceAllString(line, "")
+		// After the first log line, what has no form is the rest of a statement; only the engine's last error is told bare.
+		if t.inform && !strings.HasPrefix(line, "Code: ") && !strings.HasPrefix(line, "clickhouse: ") {
+			return
+		}
+		line = plain(line)
 		t.add(line)
 		logger.Warn("ClickHouse engine: " + line)
 		return
 	}
-	text := stackTail.ReplaceAllString(m[4], "")
+	t.inform = true
+	text := plain(m[4])
 	t.add(text)
 	fields := []zap.Field{zap.String("engine.logger", m[3])}
 	if m[1] != "" {
 		fields = append(fields, zap.String("engine.query_id", m[1]))
 	}
-	logger.Log(levelOf(m[2], m[3]), "ClickHouse engine: "+text, fields...)
+	logger.Log(levelOf(m[2], m[3], m[1] != ""), "ClickHouse engine: "+text, fields...)
 }
 
-// levelOf translates an engine's level. What the engine calls an error of a query is its client's: the client got it as its answer.
-func levelOf(level, source string) zapcore.Level {
+// plain takes off what must not or need not be logged.
+func plain(line string) string {
+	return statement.ReplaceAllString(stackTail.ReplaceAllString(line, ""), "")
+}
+
+// levelOf translates an engine's level. What the engine calls an error of a query is its client's, who got it as its answer; the connection's handler
+// says it a second time. A pool that is busy is no news.
+func levelOf(level, source string, ofQuery bool) zapcore.Level {
+	handler := source == "TCPHandler" || source == "HTTPHandler" || source == "DynamicQueryHandler"
 	switch level {
 	case "Fatal", "Critical":
 		return zapcore.ErrorLevel
 	case "Error":
-		switch source {
-		case "executeQuery", "TCPHandler", "DynamicQueryHandler", "HTTPHandler":
+		switch {
+		case handler && ofQuery:
+			return zapcore.DebugLevel
+		case handler, source == "executeQuery":
 			return zapcore.WarnLevel
 		}
 		return zapcore.ErrorLevel
 	case "Warning":
+		if source == "BackgroundSchedulePool/BgSchPool" {
+			return zapcore.DebugLevel
+		}
 		return zapcore.WarnLevel
 	case "Notice", "Information":
 		return zapcore.InfoLevel

@@ -33,6 +33,12 @@ func TestForwardGivesTheEnginesLinesTheirLevelWithoutStackTraces(t *testing.T) {
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Warning> Context: slow disk\n", zapcore.WarnLevel, "slow disk", map[string]any{"engine.logger": "Context"})
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Information> A: b\r\n", zapcore.InfoLevel, "b", map[string]any{"engine.logger": "A"})
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Trace> A: b", zapcore.DebugLevel, "b", map[string]any{"engine.logger": "A"})
+	f("2026.11.22 08:48:00.615124 [ 1 ] {q-1} <Error> executeQuery: Code: 27. DB::Exception: no (version 26.7.2.1) (from 127.0.0.1:1) (in query: INSERT INTO t VALUES ('ann@example.com')), Stack trace (when copying this message, always include the lines below):",
+		zapcore.WarnLevel, "Code: 27. DB::Exception: no (version 26.7.2.1) (from 127.0.0.1:1)", map[string]any{"engine.logger": "executeQuery", "engine.query_id": "q-1"})
+	f("2026.11.22 08:48:00.615124 [ 1 ] {q-1} <Error> executeQuery: Code: 27. no (in query: INSERT INTO t\nVALUES\n ('ann@example.com')), Stack trace\n",
+		zapcore.WarnLevel, "Code: 27. no", map[string]any{"engine.logger": "executeQuery", "engine.query_id": "q-1"})
+	f("2026.11.22 08:48:00.615124 [ 1 ] {q-1} <Error> TCPHandler: Code: 27. DB::Exception: no",
+		zapcore.DebugLevel, "Code: 27. DB::Exception: no", map[string]any{"engine.logger": "TCPHandler", "engine.query_id": "q-1"})
 	f("clickhouse: error while loading shared libraries: libm.so.6", zapcore.WarnLevel, "clickhouse: error while loading shared libraries: libm.so.6", map[string]any{})
 }
 
