@@ -41,7 +41,7 @@ type segmentPending struct {
 
 func newBatcher(g *Generator, sizes batchSizes) *batcher {
 	b := &batcher{g: g, sizes: sizes}
-	for _, t := range g.cfg.Tenants {
+	for _, t := range g.tenants {
 		b.heads = append(b.heads, newOTLPHead(t))
 	}
 	return b

@@ -4,7 +4,6 @@ package load
 
 import (
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 	"time"
@@ -79,16 +78,13 @@ func (c *Comparison) Verdict() string {
 	return fmt.Sprintf("MISMATCH: %s, of %d events", strings.Join(parts, ", "), c.Expected)
 }
 
-// WriteSamples writes the examples of what is wrong, one to a line.
-func (c *Comparison) WriteSamples(w io.Writer) error {
+// PrintSamples prints the examples of what is wrong, one to a line.
+func (c *Comparison) PrintSamples(printf func(format string, args ...any)) {
 	for _, class := range []string{"lost", "duplicated", "altered", "misplaced", "unexpected"} {
 		for _, s := range c.Samples[class] {
-			if _, err := fmt.Fprintf(w, "  %-10s %s\n", class, s); err != nil {
-				return err
-			}
+			printf("    %-10s %s\n", class, s)
 		}
 	}
-	return nil
 }
 
 // Compare reads a sink's rows, of events and failed_events in any order, and holds them against the manifest,

@@ -5,6 +5,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,9 @@ type GeneratorConfig struct {
 	Users int
 	// Tenants are the shops (default: DefaultTenants). The first have the more visitors. At most 16.
 	Tenants []string
+	// SegmentTenants are those that have a Segment write key (default: all). A visit by Segment to another tenant
+	// goes to the first of these instead, so that one key is enough.
+	SegmentTenants []string
 	// Paths are the shares of the sessions that come in by each path (default: all OTLPGRPC).
 	Paths [3]float64
 	// Late is the share of events that arrive late, by up to LateMax of simulated time (default 5m).
@@ -65,6 +69,17 @@ func (c *GeneratorConfig) setDefaults() {
 	}
 }
 
+// allTenants are Tenants and those that come in by Segment only.
+func (c *GeneratorConfig) allTenants() []string {
+	all := slices.Clone(c.Tenants)
+	for _, t := range c.SegmentTenants {
+		if !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
 func (c *GeneratorConfig) validate() error {
 	var errs []error
 	share := func(field string, v float64) {
@@ -87,8 +102,8 @@ func (c *GeneratorConfig) validate() error {
 	if c.Users < 0 || c.Users > 10_000_000 {
 		errs = append(errs, fmt.Errorf("users: %d is out of range: give 1 to 10,000,000", c.Users))
 	}
-	if len(c.Tenants) > maxTenants {
-		errs = append(errs, fmt.Errorf("tenants: %d are too many: give at most %d", len(c.Tenants), maxTenants))
+	if n := len(c.allTenants()); n > maxTenants {
+		errs = append(errs, fmt.Errorf("tenants: %d are too many: give at most %d", n, maxTenants))
 	}
 	var sum float64
 	for p, v := range c.Paths {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -20,6 +21,8 @@ type Generator struct {
 	users    *rand.Zipf
 	popular  *rand.Zipf
 	products []product
+	tenants  []string
+	segment  []uint8 // by tenant: the one that it is by Segment
 
 	countryDraw, agentDraw, campaignDraw, tenantDraw weighted
 
@@ -56,6 +59,14 @@ func NewGenerator(cfg GeneratorConfig) (*Generator, error) {
 	g.agentDraw = newWeighted(len(userAgents), func(i int) int { return userAgents[i].weight })
 	g.campaignDraw = newWeighted(len(campaigns), func(i int) int { return campaigns[i].weight })
 	g.tenantDraw = newWeighted(len(cfg.Tenants), func(i int) int { return 60 / (i + 1) })
+	g.tenants = cfg.allTenants()
+	g.segment = make([]uint8, len(g.tenants))
+	for i, t := range g.tenants {
+		g.segment[i] = uint8(i)
+		if len(cfg.SegmentTenants) > 0 && !slices.Contains(cfg.SegmentTenants, t) {
+			g.segment[i] = uint8(slices.Index(g.tenants, cfg.SegmentTenants[0]))
+		}
+	}
 	g.signedUp = make([]bool, cfg.Users)
 	for i := range g.signedUp {
 		g.signedUp[i] = mix(cfg.Seed^uint64(i)<<1)%100 < 35
@@ -97,7 +108,7 @@ func (g *Generator) Next(n int) plog.Logs {
 		}
 		if !seen[e.tenant] {
 			seen[e.tenant] = true
-			records[e.tenant] = fillResource(logs.ResourceLogs().AppendEmpty(), g.cfg.Tenants[e.tenant])
+			records[e.tenant] = fillResource(logs.ResourceLogs().AppendEmpty(), g.tenants[e.tenant])
 		}
 		e.fill(records[e.tenant].AppendEmpty())
 	}

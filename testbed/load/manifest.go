@@ -92,7 +92,7 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 // NewManifest starts an empty manifest of what a generator of that configuration makes.
 func NewManifest(cfg GeneratorConfig) *Manifest {
 	cfg.setDefaults()
-	return &Manifest{seed: cfg.Seed, tenants: cfg.Tenants, entries: make([]entry, 0, min(cfg.Events, 10_000_000))}
+	return &Manifest{seed: cfg.Seed, tenants: cfg.allTenants(), entries: make([]entry, 0, min(cfg.Events, 10_000_000))}
 }
 
 // Record makes the generator enter what it makes into the manifest.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +79,9 @@ func NewRun(cfg RunConfig) (*Run, error) {
 		cfg.Targets.Timeout = 30 * time.Second
 	}
 	cfg.Generator.setDefaults()
+	if cfg.Generator.Paths[Segment] > 0 {
+		cfg.Generator.SegmentTenants = slices.Sorted(maps.Keys(cfg.Targets.SegmentKeys))
+	}
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("configuring the run: %w", err)
 	}
@@ -136,6 +141,9 @@ func (c *RunConfig) validate() error {
 			web(OTLPHTTP, c.Targets.OTLPHTTP)
 		case Segment:
 			web(Segment, c.Targets.Segment)
+			if len(c.Targets.SegmentKeys) == 0 {
+				errs = append(errs, errors.New("segment write keys are missing: give one for at least one tenant"))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -174,7 +182,7 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 		queues[p] = make(chan dueBatch, conns*each)
 		for range conns {
-			s, err := newSender(Path(p), &r.cfg.Targets, r.cfg.Generator.Tenants, r.cfg.Connections)
+			s, err := newSender(Path(p), &r.cfg.Targets, r.gen.tenants, r.cfg.Connections)
 			if err != nil {
 				for _, q := range queues {
 					if q != nil {

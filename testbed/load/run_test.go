@@ -69,7 +69,10 @@ func newSink(t *testing.T, answerTo func(n int) answer) *sink {
 		require.NoError(t, <-done)
 		web.Close()
 	})
-	s.targets = Targets{OTLPGRPC: l.Addr().String(), OTLPHTTP: web.URL, Segment: web.URL}
+	s.targets = Targets{OTLPGRPC: l.Addr().String(), OTLPHTTP: web.URL, Segment: web.URL, SegmentKeys: map[string]string{}}
+	for _, tenant := range DefaultTenants {
+		s.targets.SegmentKeys[tenant] = tenant + "-write-key"
+	}
 	return s
 }
 
@@ -255,6 +258,18 @@ func TestRunDeliversEveryEventOnAllPaths(t *testing.T) {
 	}
 }
 
+func TestRunWithOneSegmentKeySendsAllOfItsVisitsToThatTenant(t *testing.T) {
+	s := newSink(t, nil)
+	r := runTo(t, s, func(c *RunConfig) { c.Targets.SegmentKeys = map[string]string{"dev": "dev-write-key"} })
+	require.Equal(t, map[string]bool{"dev-write-key": true}, s.keys)
+	sum := r.Manifest().Summary()
+	require.Equal(t, sum.ByPath["segment"], sum.ByTenant["dev"])
+	require.NotZero(t, sum.ByTenant["shop-us"])
+	c, err := Compare(r.Manifest(), s.placed(r.Manifest()), CompareOptions{})
+	require.NoError(t, err)
+	require.True(t, c.OK(), "%s %v", c.Verdict(), c.Samples)
+}
+
 func TestRunSendsAgainWhatWasNotAcknowledged(t *testing.T) {
 	f := func(a answer, stored bool) {
 		t.Helper()
@@ -421,6 +436,8 @@ func TestRunRefusesNonsense(t *testing.T) {
 	f(RunConfig{Targets: ok, Duration: time.Second, Rate: -1}, "rate: -1 is negative")
 	f(RunConfig{Targets: ok, Duration: time.Second, Batch: -1}, "batch: -1 is too few")
 	f(RunConfig{Duration: time.Second}, "otlp_grpc target is empty")
+	f(RunConfig{Targets: Targets{Segment: "http://localhost:8181"}, Duration: time.Second, Generator: GeneratorConfig{Paths: [3]float64{0, 0, 1}}},
+		"segment write keys are missing")
 	f(RunConfig{Targets: Targets{Segment: "localhost:8181"}, Duration: time.Second, Generator: GeneratorConfig{Paths: [3]float64{0, 0, 1}}},
 		`segment target: "localhost:8181" is no base URL`)
 }

@@ -40,7 +40,7 @@ type Targets struct {
 	OTLPGRPC string // host:port
 	OTLPHTTP string // base URL, such as http://127.0.0.1:4318
 	Segment  string // base URL, such as http://127.0.0.1:8181
-	// SegmentKeys are the write keys by tenant. A tenant that is not in it has DefaultSegmentKey.
+	// SegmentKeys are the write keys by tenant. The generator's SegmentTenants are set to these tenants.
 	SegmentKeys map[string]string
 	// Gzip compresses what is sent.
 	Gzip bool
@@ -48,8 +48,8 @@ type Targets struct {
 	Timeout time.Duration
 }
 
-// DefaultSegmentKey returns the write key that a tenant has in the quickstart configuration.
-func DefaultSegmentKey(tenant string) string { return tenant + "-write-key" }
+// QuickstartSegmentKeys is the write key of configs/quickstart.yaml.
+func QuickstartSegmentKeys() map[string]string { return map[string]string{"dev": "millrace-dev"} }
 
 // newSender opens one connection, or for HTTP a pool of that many.
 func newSender(p Path, t *Targets, tenants []string, connections int) (sender, error) {
@@ -61,11 +61,7 @@ func newSender(p Path, t *Targets, tenants []string, connections int) (sender, e
 	case Segment:
 		s := newHTTPSender(t.Segment+"/v1/batch", t, connections, "application/json")
 		for _, tenant := range tenants {
-			k, ok := t.SegmentKeys[tenant]
-			if !ok {
-				k = DefaultSegmentKey(tenant)
-			}
-			s.auth = append(s.auth, "Basic "+base64.StdEncoding.EncodeToString([]byte(k+":")))
+			s.auth = append(s.auth, "Basic "+base64.StdEncoding.EncodeToString([]byte(t.SegmentKeys[tenant]+":")))
 		}
 		return s, nil
 	default:

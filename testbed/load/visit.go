@@ -69,6 +69,9 @@ func (g *Generator) newSession() *session {
 	for s.path < numPaths-1 && p >= g.pathBelow[s.path] {
 		s.path++
 	}
+	if s.path == Segment {
+		s.tenant = g.segment[s.tenant]
+	}
 	switch d := r.IntN(100); {
 	case d < 7:
 		s.experiment = "checkout-one-page"
