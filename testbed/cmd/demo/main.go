@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command demo does Millrace's main job once, for people to see: it starts the quickstart configuration on a
+// fresh data directory, sends a million events of a simulated shop over OTLP and Segment's API, holds what
+// ClickHouse has against what was sent, event for event, and asks what an analyst would ask.
+//
+// Each flag has an environment variable, so that `make demo` can be told: DEMO_EVENTS, DEMO_KEEP, DEMO_SEED,
+// DEMO_DUPLICATES, DEMO_DATA_DIR. Addresses are those of the quickstart (MILLRACE_OTLP_GRPC and so on); a default
+// port that is taken is replaced by a free one.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/testbed/chhttp"
+	"github.com/millrace/millrace/testbed/load"
+	"github.com/millrace/millrace/testbed/term"
+)
+
+type options struct {
+	binary, config, dataDir string
+	events                  int64
+	seed                    uint64
+	duplicates              float64
+	deduplicated            bool
+	keep                    bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(ctx, term.New(os.Stdout), o)
+	}
+	switch {
+	case err == nil:
+		return
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing is left running")
+		os.Exit(130)
+	default:
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (*options, error) {
+	var o options
+	var errs []error
+	number := func(name string, otherwise float64) float64 {
+		v := os.Getenv(name)
+		if v == "" {
+			return otherwise
+		}
+		n, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s is %q: give a number", name, v))
+		}
+		return n
+	}
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	fs.StringVar(&o.binary, "binary", "bin/millrace", "the collector to start")
+	fs.StringVar(&o.config, "config", "configs/quickstart.yaml", "its configuration")
+	fs.StringVar(&o.dataDir, "data", env("DEMO_DATA_DIR", "./data/demo"), "directory for all that is kept; emptied at the start if an earlier demo made it (DEMO_DATA_DIR)")
+	fs.Int64Var(&o.events, "events", int64(number("DEMO_EVENTS", 1_000_000)), "events to send (DEMO_EVENTS)")
+	fs.Uint64Var(&o.seed, "seed", uint64(number("DEMO_SEED", 1)), "determines the events (DEMO_SEED)")
+	fs.Float64Var(&o.duplicates, "duplicates", number("DEMO_DUPLICATES", 0), "share of events that are sent twice (DEMO_DUPLICATES)")
+	fs.BoolVar(&o.deduplicated, "deduplicated", false, "expect that of each event one row is stored, however often it was sent")
+	fs.BoolVar(&o.keep, "keep", env("DEMO_KEEP", "0") != "0", "stay up at the end (DEMO_KEEP=1)")
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: flags only", fs.Arg(0))
+	}
+	if o.events < 1 {
+		return nil, fmt.Errorf("events is %d: give at least 1", o.events)
+	}
+	return &o, nil
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+const readyTimeout = 90 * time.Second
+
+func run(ctx context.Context, out *term.Out, o *options) (err error) {
+	out.Printf("\n%s\n%s\n", out.Bold("Millrace: business events in, typed ClickHouse rows out"),
+		out.Dim(fmt.Sprintf("One binary takes %s events of a simulated shop over OTLP and Segment's API.", term.Number(o.events))))
+
+	heading(out, 1, "Start")
+	places, err := choosePlaces()
+	if err != nil {
+		return err
+	}
+	if err := freshDirectory(o.dataDir); err != nil {
+		return err
+	}
+	p, err := start(o, places)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := p.stop(); err == nil && stopErr != nil {
+			err = stopErr
+		}
+	}()
+	printPlaces(out, o, places)
+	ch := &chhttp.Client{URL: "http://" + places[clickHouseHTTP].addr, Database: "analytics"}
+	began := time.Now()
+	if err := p.awaitReady(ctx, ch, places); err != nil {
+		return err
+	}
+	out.Printf("  %s ready after %.1f s\n", out.Good("✓"), time.Since(began).Seconds())
+
+	heading(out, 2, "Send")
+	r, err := sendAll(ctx, out, o, places, ch, p)
+	if err != nil {
+		return err
+	}
+
+	heading(out, 3, "Check")
+	if err := check(ctx, out, o, r, ch); err != nil {
+		return err
+	}
+
+	heading(out, 4, "Ask")
+	if err := ask(ctx, out, ch); err != nil {
+		return err
+	}
+
+	heading(out, 5, "Go on")
+	if err := goOn(ctx, out, o, places, ch); err != nil {
+		return err
+	}
+	if o.keep {
+		out.Printf("\n  Everything stays up until Ctrl-C.\n")
+		select {
+		case <-ctx.Done():
+		case <-p.exited:
+			return p.died()
+		}
+	}
+	return out.Err()
+}
+
+func heading(out *term.Out, n int, s string) {
+	out.Printf("\n%s %s\n\n", out.Accent(strconv.Itoa(n)), out.Bold(s))
+}
+
+func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*place, ch *chhttp.Client, p *process) (*load.Run, error) {
+	r, err := load.NewRun(load.RunConfig{
+		Generator: load.GeneratorConfig{
+			Seed: o.seed, Events: o.events, End: time.Now().Truncate(time.Second), Span: time.Hour,
+			Paths: [3]float64{load.OTLPGRPC: 70, load.OTLPHTTP: 10, load.Segment: 20},
+			Late:  0.02, Bad: 0.01, Duplicates: o.duplicates,
+		},
+		Targets: load.Targets{
+			OTLPGRPC: places[otlpGRPC].addr, OTLPHTTP: "http://" + places[otlpHTTP].addr,
+			Segment: "http://" + places[segment].addr, SegmentKeys: load.QuickstartSegmentKeys(),
+		},
+		Batch: 2000, SegmentBatch: 500, Record: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// A collector that died will acknowledge nothing any more.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.exited:
+			cancel(p.died())
+		case <-ctx.Done():
+		}
+	}()
+	done, shown := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(shown)
+		load.Watch(ctx, out, r, func(ctx context.Context) (int64, error) {
+			events, failed, err := load.Stored(ctx, ch, load.Tables{})
+			return events + failed, err
+		}, done)
+	}()
+	err = r.Do(ctx)
+	close(done)
+	<-shown
+	if err != nil {
+		return nil, err
+	}
+	s := r.Stats()
+	if s.Refused > 0 {
+		return nil, fmt.Errorf("the collector refused %s events: %w", term.Number(s.Refused), s.LastError)
+	}
+	rows := [][]string{}
+	for path, n := range s.SentBy {
+		name := [...]string{"OTLP over gRPC", "OTLP over HTTP", "Segment's API"}[path]
+		rows = append(rows, []string{name, strconv.FormatInt(n, 10)})
+	}
+	rows = append(rows, []string{"acknowledged", strconv.FormatInt(s.Acked, 10)})
+	out.Table("  ", []term.Column{{Name: "path"}, {Name: "events", Right: true}}, rows)
+	out.Printf("\n  %s acknowledged in %.1f s: %s events a second, %s bytes each\n", out.Good("✓"), s.Elapsed.Seconds(),
+		out.Bold(term.Number(int64(float64(s.Acked)/max(s.Elapsed.Seconds(), 1e-9)))), term.Number(s.Bytes/max(s.Sent, 1)))
+	if s.Retries > 0 {
+		out.Printf("    %s\n", out.Dim(fmt.Sprintf("%s requests were sent again; the last reason: %v", term.Number(s.Retries), s.LastError)))
+	}
+	return r, nil
+}
+
+var errMismatch = errors.New("the tables do not hold what was sent")
+
+func check(ctx context.Context, out *term.Out, o *options, r *load.Run, ch *chhttp.Client) error {
+	m := r.Manifest()
+	if err := m.WriteFile(manifestPath(o)); err != nil {
+		return err
+	}
+	sum := m.Summary()
+	if err := awaitStored(ctx, ch, sum); err != nil {
+		return err
+	}
+	c, err := load.Compare(m, load.ClickHouseRows(ctx, ch, load.Tables{}), load.CompareOptions{Deduplicated: o.deduplicated})
+	if err != nil {
+		return err
+	}
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	out.Table("  ", []term.Column{{Name: "table"}, {Name: "expected", Right: true}, {Name: "rows", Right: true}, {Name: "what belongs there"}}, [][]string{
+		{"analytics.events", number(sum.ExpectedStored), number(c.Rows), "valid events, and those without a schema"},
+		{"analytics.failed_events", number(sum.ExpectedFailed), number(c.Failed), "events that break their schema, with the reason"},
+	})
+	if sum.Duplicates > 0 {
+		out.Printf("  %s\n", out.Dim(fmt.Sprintf("%s further copies were sent on purpose.", term.Number(sum.Duplicates))))
+	}
+	if !c.OK() {
+		out.Printf("\n  %s %s\n", out.Bad("✗"), c.Verdict())
+		c.PrintSamples(out.Printf)
+		return errMismatch
+	}
+	out.Printf("\n  %s every one of %s events sent is there by its ID: %s\n", out.Good("✓"), out.Bold(term.Number(c.Matched)),
+		out.Bold("0 lost, 0 duplicated, 0 altered, 0 unexpected"))
+	return nil
+}
+
+// awaitStored waits until the tables have at least as many rows as they must. Where an acknowledgement means
+// stored, they do at once; a configuration with a queue in memory needs a moment. What is missing after that,
+// Compare names.
+func awaitStored(ctx context.Context, ch *chhttp.Client, sum load.Summary) error {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		events, failed, err := load.Stored(ctx, ch, load.Tables{})
+		if err != nil {
+			return err
+		}
+		if events+failed >= sum.Events || time.Now().After(deadline) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
