@@ -17,21 +17,21 @@ import (
 	"github.com/millrace/millrace/internal/event"
 )
 
-// Problem is an answer other than success. It is an error, so that a step of a request can return it.
-type Problem struct {
+// AnswerError is an answer other than success. It is an error, so that a step of a request can return it.
+type AnswerError struct {
 	Status     int           // HTTP status
 	Code       string        // a word for programs, such as "invalid_write_key"
 	Message    string        // a sentence for people; never a value that was sent
 	RetryAfter time.Duration // 0 sends no Retry-After header; rounded up to whole seconds
 }
 
-var _ error = (*Problem)(nil)
+var _ error = (*AnswerError)(nil)
 
 // Error returns the message.
-func (p *Problem) Error() string { return p.Message }
+func (p *AnswerError) Error() string { return p.Message }
 
-// WriteProblem answers with p as a JSON object of "success" (false), "code" and "message".
-func WriteProblem(w http.ResponseWriter, p *Problem) {
+// WriteError answers with p as a JSON object of "success" (false), "code" and "message".
+func WriteError(w http.ResponseWriter, p *AnswerError) {
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
 	}
@@ -55,20 +55,20 @@ func WriteJSON(w http.ResponseWriter, status int, body []byte) {
 // sender drops data: a permanent error is a fault of ours (a configuration to mend), so it is 500, which
 // senders retry; pressure that says so (a full queue, a gRPC ResourceExhausted, an HTTP 429 behind us) is 429;
 // all else is 503.
-func FromConsumer(err error, retryAfter time.Duration) *Problem {
+func FromConsumer(err error, retryAfter time.Duration) *AnswerError {
 	switch {
 	case isPressure(err):
-		return &Problem{
+		return &AnswerError{
 			Status: http.StatusTooManyRequests, Code: "overloaded",
 			Message: "the pipeline is full; send this again later", RetryAfter: retryAfter,
 		}
 	case consumererror.IsPermanent(err):
-		return &Problem{
+		return &AnswerError{
 			Status: http.StatusInternalServerError, Code: "pipeline_error",
 			Message: "the pipeline cannot take this; its operator finds the reason in the log",
 		}
 	default:
-		return &Problem{
+		return &AnswerError{
 			Status: http.StatusServiceUnavailable, Code: "unavailable",
 			Message: "the pipeline cannot take this now; send it again later", RetryAfter: retryAfter,
 		}

@@ -34,7 +34,7 @@ func (b Body) Release() {
 }
 
 // ReadBody reads the whole body, which confighttp has bounded, before and after decompression. Its error is
-// always a *Problem: 413 for a body over the bound, 400 for one that cannot be decompressed, and 503 where the
+// always a *AnswerError: 413 for a body over the bound, 400 for one that cannot be decompressed, and 503 where the
 // connection failed half-way, which a retry mends.
 func ReadBody(r *http.Request, retryAfter time.Duration) (Body, error) {
 	buf := buffers.Get().(*bytes.Buffer)
@@ -49,18 +49,18 @@ func ReadBody(r *http.Request, retryAfter time.Duration) (Body, error) {
 	body.Release()
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return Body{}, &Problem{
+		return Body{}, &AnswerError{
 			Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
 			Message: fmt.Sprintf("the body is larger than %d bytes, as sent or decompressed; send smaller batches", tooLarge.Limit),
 		}
 	}
 	if connectionFailed(r, err) {
-		return Body{}, &Problem{
+		return Body{}, &AnswerError{
 			Status: http.StatusServiceUnavailable, Code: "body_incomplete",
 			Message: "the connection failed before the whole body was there; send it again", RetryAfter: retryAfter,
 		}
 	}
-	return Body{}, &Problem{
+	return Body{}, &AnswerError{
 		Status: http.StatusBadRequest, Code: "body_unreadable",
 		Message: "the body cannot be read as its Content-Encoding says",
 	}

@@ -24,18 +24,18 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestProblemsAreJSON(t *testing.T) {
-	f := func(p Problem, wantBody, wantRetryAfter string) {
+	f := func(p AnswerError, wantBody, wantRetryAfter string) {
 		t.Helper()
 		w := httptest.NewRecorder()
-		WriteProblem(w, &p)
+		WriteError(w, &p)
 		assert.Equal(t, p.Status, w.Code)
 		assert.Equal(t, wantBody, w.Body.String())
 		assert.Equal(t, wantRetryAfter, w.Header().Get("Retry-After"))
 		assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	}
-	f(Problem{Status: 400, Code: "c", Message: "with \"quotes\"\n"}, `{"success":false,"code":"c","message":"with \"quotes\"\n"}`, "")
-	f(Problem{Status: 503, Code: "c", Message: "m", RetryAfter: 100 * time.Millisecond}, `{"success":false,"code":"c","message":"m"}`, "1")
-	f(Problem{Status: 429, Code: "c", Message: "m", RetryAfter: 30 * time.Second}, `{"success":false,"code":"c","message":"m"}`, "30")
+	f(AnswerError{Status: 400, Code: "c", Message: "with \"quotes\"\n"}, `{"success":false,"code":"c","message":"with \"quotes\"\n"}`, "")
+	f(AnswerError{Status: 503, Code: "c", Message: "m", RetryAfter: 100 * time.Millisecond}, `{"success":false,"code":"c","message":"m"}`, "1")
+	f(AnswerError{Status: 429, Code: "c", Message: "m", RetryAfter: 30 * time.Second}, `{"success":false,"code":"c","message":"m"}`, "30")
 }
 
 func TestKeysFindTheirOwners(t *testing.T) {
@@ -71,10 +71,10 @@ func (r *errReader) Read(p []byte) (int, error) {
 func TestReadBodyTellsWhatARetryMends(t *testing.T) {
 	f := func(err error, length int64, wantStatus int) {
 		t.Helper()
-		r := httptest.NewRequest("POST", "/", io.NopCloser(&errReader{"half", err}))
+		r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(&errReader{"half", err}))
 		r.ContentLength = length
 		_, got := ReadBody(r, time.Second)
-		var p *Problem
+		var p *AnswerError
 		require.ErrorAs(t, got, &p)
 		assert.Equal(t, wantStatus, p.Status)
 	}
@@ -86,9 +86,9 @@ func TestReadBodyTellsWhatARetryMends(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := httptest.NewRequestWithContext(ctx, "POST", "/", io.NopCloser(&errReader{"half", errors.New("corrupt")}))
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", io.NopCloser(&errReader{"half", errors.New("corrupt")}))
 	_, err := ReadBody(r, time.Second)
-	var p *Problem
+	var p *AnswerError
 	require.ErrorAs(t, err, &p)
 	assert.Equal(t, 503, p.Status)
 }
@@ -96,7 +96,7 @@ func TestReadBodyTellsWhatARetryMends(t *testing.T) {
 func TestReadBodyReusesBuffersOfModerateSize(t *testing.T) {
 	for _, n := range []int{0, 1, 1000, maxPooled + 1} {
 		text := strings.Repeat("x", n)
-		body, err := ReadBody(httptest.NewRequest("POST", "/", strings.NewReader(text)), time.Second)
+		body, err := ReadBody(httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text)), time.Second)
 		require.NoError(t, err)
 		assert.Equal(t, text, string(body.Bytes()))
 		body.Release()
@@ -110,7 +110,7 @@ func TestReadBodyReusesBuffersOfModerateSize(t *testing.T) {
 
 // A sender may say that a gigabyte follows; memory is taken for what arrives.
 func TestReadBodyDoesNotTrustContentLength(t *testing.T) {
-	r := httptest.NewRequest("POST", "/", io.NopCloser(strings.NewReader("small")))
+	r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(strings.NewReader("small")))
 	r.ContentLength = 1 << 40
 	body, err := ReadBody(r, time.Second)
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestLimitSurvivesAPanic(t *testing.T) {
 	s := NewServer(Settings{MaxConcurrentRequests: 1, OnStatus: func(context.Context, int) {}})
 	bad := s.Limit(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("bug") }))
 	for range 3 {
-		assert.Panics(t, func() { bad.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil)) })
+		assert.Panics(t, func() { bad.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil)) })
 	}
 	assert.Empty(t, s.slots)
 }

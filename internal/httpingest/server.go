@@ -108,7 +108,7 @@ func (s *Server) Limit(h http.Handler) http.Handler {
 
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, code, message string) {
 	s.set.OnStatus(r.Context(), http.StatusServiceUnavailable)
-	WriteProblem(w, &Problem{
+	WriteError(w, &AnswerError{
 		Status: http.StatusServiceUnavailable, Code: code, Message: message, RetryAfter: s.set.RetryAfter,
 	})
 }
@@ -123,7 +123,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, message string, 
 	case http.StatusBadRequest:
 		code = "body_unreadable"
 	}
-	WriteProblem(w, &Problem{Status: status, Code: code, Message: message})
+	WriteError(w, &AnswerError{Status: status, Code: code, Message: message})
 }
 
 // ValidateHTTP checks what confighttp leaves to run time: bounds that must be there, and names it would panic on.

@@ -84,7 +84,7 @@ func (r *request) release() {
 
 var errTooManyEvents = errors.New("too many events")
 
-// scan finds the messages, the write key and what is shared. Its error is a *httpingest.Problem.
+// scan finds the messages, the write key and what is shared. Its error is a *httpingest.AnswerError.
 func (r *request) scan() error {
 	end, err := scanObject(r.body, 0, r.scanMember)
 	if err == nil {
@@ -93,7 +93,7 @@ func (r *request) scan() error {
 	switch {
 	case err == nil:
 	case errors.Is(err, errTooManyEvents):
-		return &httpingest.Problem{
+		return &httpingest.AnswerError{
 			Status: http.StatusRequestEntityTooLarge, Code: "too_many_events",
 			Message: fmt.Sprintf("the batch has more than %d messages; send smaller batches", r.maxBatchEvents),
 		}
@@ -103,7 +103,7 @@ func (r *request) scan() error {
 	if r.single != "" {
 		r.messages = append(r.messages, span{skipSpace(r.body, 0), end})
 	} else if !r.hasBatch {
-		return &httpingest.Problem{
+		return &httpingest.AnswerError{
 			Status: http.StatusBadRequest, Code: "missing_batch",
 			Message: `the body has no member "batch" that is an array of messages`,
 		}
@@ -167,13 +167,13 @@ func present(v []byte) []byte {
 }
 
 func notJSON(err error) error {
-	return &httpingest.Problem{
+	return &httpingest.AnswerError{
 		Status: http.StatusBadRequest, Code: "invalid_json", Message: "the body is not JSON: " + err.Error(),
 	}
 }
 
 // read adds one event to b for each message, in order. One that cannot be read is a failed event, and its reason
-// stands in r.failed. The error, a *httpingest.Problem, is only for a single message that is not JSON.
+// stands in r.failed. The error, a *httpingest.AnswerError, is only for a single message that is not JSON.
 func (r *request) read(b *event.Builder) error {
 	for _, m := range r.messages {
 		d := b.Add()
@@ -181,9 +181,9 @@ func (r *request) read(b *event.Builder) error {
 		if err == nil {
 			continue
 		}
-		var bad *badMessage
+		var bad *badMessageError
 		if !errors.As(err, &bad) {
-			bad = &badMessage{reason: reasonMalformed}
+			bad = &badMessageError{reason: reasonMalformed}
 		}
 		if r.single != "" && bad.reason == reasonMalformed {
 			return notJSON(r.whereNotJSON())
@@ -206,7 +206,7 @@ func (r *request) whereNotJSON() error {
 
 // fail writes the event anew: what it was received as, why it failed, and as much of its envelope as identifies
 // it.
-func (r *request) fail(d event.Draft, m span, bad *badMessage) {
+func (r *request) fail(d event.Draft, m span, bad *badMessageError) {
 	d.Reset()
 	d.SetName(r.failedName())
 	id, err := r.idText(fieldMessageID)

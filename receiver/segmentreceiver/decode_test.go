@@ -5,7 +5,6 @@ package segmentreceiver
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -77,7 +76,8 @@ func TestGoldenBodiesBecomeEvents(t *testing.T) {
 }
 
 func renderProblem(t *testing.T, err error) []byte {
-	var p *httpingest.Problem
+	t.Helper()
+	var p *httpingest.AnswerError
 	require.ErrorAs(t, err, &p)
 	text, err := json.MarshalIndent(map[string]any{"status": p.Status, "code": p.Code, "message": p.Message}, "", "  ")
 	require.NoError(t, err)
@@ -86,6 +86,7 @@ func renderProblem(t *testing.T, err error) []byte {
 
 // render writes events as JSON, in the order of their properties.
 func render(t *testing.T, batch event.Batch) []byte {
+	t.Helper()
 	var reader event.Reader
 	reader.Reset(batch)
 	out := []byte("[")
@@ -260,9 +261,9 @@ func FuzzDecode(f *testing.F) {
 		r := newRequest(m, body, single, testNow)
 		defer r.release()
 		scanErr := r.scan()
-		var problem *httpingest.Problem
+		var problem *httpingest.AnswerError
 		if scanErr != nil {
-			require.True(t, errors.As(scanErr, &problem), "an error without an answer: %v", scanErr)
+			require.ErrorAs(t, scanErr, &problem)
 		}
 		var outer struct{ Batch []json.RawMessage }
 		if isBatch && json.Unmarshal(body, &outer) == nil && outer.Batch != nil && bytes.Count(body, []byte("atch")) == 1 &&
@@ -275,7 +276,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		b := event.NewBuilder("", "", "")
 		if err := r.read(b); err != nil {
-			require.True(t, errors.As(err, &problem))
+			require.ErrorAs(t, err, &problem)
 			require.False(t, json.Valid(body), "refused as no JSON, but it is")
 			return
 		}

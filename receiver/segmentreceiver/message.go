@@ -4,9 +4,6 @@ package segmentreceiver
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,73 +33,10 @@ const (
 	reasonNumberRange        = "number_out_of_range"
 )
 
-// badMessage is the error of a message that cannot be read as an event.
-type badMessage struct{ reason, pointer string }
+// badMessageError is the error of a message that cannot be read as an event.
+type badMessageError struct{ reason, pointer string }
 
-func (e *badMessage) Error() string { return e.reason + " " + e.pointer }
-
-// field is a member of a message that the receiver knows.
-type field int
-
-const (
-	fieldType field = iota
-	fieldEvent
-	fieldName
-	fieldCategory
-	fieldMessageID
-	fieldUserID
-	fieldAnonymousID
-	fieldTimestamp
-	fieldOriginalTimestamp
-	fieldSentAt
-	fieldProperties
-	fieldTraits
-	fieldContext
-	fieldIntegrations
-	fieldWriteKey
-	numFields
-)
-
-var fieldNames = [numFields]string{
-	"type", "event", "name", "category", "messageId", "userId", "anonymousId", "timestamp", "originalTimestamp",
-	"sentAt", "properties", "traits", "context", "integrations", "writeKey",
-}
-
-func fieldOf(name []byte) (field, bool) {
-	switch string(name) {
-	case "type":
-		return fieldType, true
-	case "event":
-		return fieldEvent, true
-	case "name":
-		return fieldName, true
-	case "category":
-		return fieldCategory, true
-	case "messageId":
-		return fieldMessageID, true
-	case "userId":
-		return fieldUserID, true
-	case "anonymousId":
-		return fieldAnonymousID, true
-	case "timestamp":
-		return fieldTimestamp, true
-	case "originalTimestamp":
-		return fieldOriginalTimestamp, true
-	case "sentAt":
-		return fieldSentAt, true
-	case "properties":
-		return fieldProperties, true
-	case "traits":
-		return fieldTraits, true
-	case "context":
-		return fieldContext, true
-	case "integrations":
-		return fieldIntegrations, true
-	case "writeKey":
-		return fieldWriteKey, true
-	}
-	return 0, false
-}
+func (e *badMessageError) Error() string { return e.reason + " " + e.pointer }
 
 // maxExtras bounds the members of a message that Segment's specification does not know.
 const maxExtras = 64
@@ -126,14 +60,14 @@ func isType(s string) bool {
 	return false
 }
 
-// readMessage writes the message at m into d. Its error is a *badMessage or one of jx's.
+// readMessage writes the message at m into d. Its error is a *badMessageError or one of jx's.
 func (r *request) readMessage(d event.Draft, m span) error {
 	r.msg = message{extras: r.msg.extras[:0]}
 	if r.body[m.start] != '{' {
 		if !validLiteral(m.of(r.body)) {
-			return &badMessage{reason: reasonMalformed}
+			return &badMessageError{reason: reasonMalformed}
 		}
-		return &badMessage{reason: reasonNotObject}
+		return &badMessageError{reason: reasonNotObject}
 	}
 	if _, err := scanObject(r.body, m.start, r.takeMember); err != nil {
 		return err
@@ -172,7 +106,7 @@ func (r *request) takeMember(key span, start int) (int, error) {
 func (r *request) takeValue(key, value span) error {
 	v := value.of(r.body)
 	if !validLiteral(v) {
-		return &badMessage{reason: reasonMalformed}
+		return &badMessageError{reason: reasonMalformed}
 	}
 	quoted := key.of(r.body)
 	name := quoted[1 : len(quoted)-1]
@@ -199,10 +133,10 @@ func (r *request) takeValue(key, value span) error {
 		}
 	}
 	if len(r.msg.extras) >= maxExtras {
-		return &badMessage{reason: reasonTooManyMembers}
+		return &badMessageError{reason: reasonTooManyMembers}
 	}
 	if !utf8.Valid(name) {
-		return &badMessage{reason: reasonNotUTF8}
+		return &badMessageError{reason: reasonNotUTF8}
 	}
 	r.msg.extras = append(r.msg.extras, extra{string(name), value})
 	return nil
@@ -213,28 +147,28 @@ func (r *request) messageType() (string, error) {
 		return r.single, r.checkField(fieldType) // the path says
 	}
 	if !r.has(fieldType) {
-		return "", &badMessage{reasonMissingType, "/type"}
+		return "", &badMessageError{reasonMissingType, "/type"}
 	}
 	typ, err := r.stringField(fieldType)
 	if err != nil {
 		return "", fieldError(err, reasonUnknownType, "/type")
 	}
 	if !isType(typ) {
-		return "", &badMessage{reasonUnknownType, "/type"}
+		return "", &badMessageError{reasonUnknownType, "/type"}
 	}
 	return typ, nil
 }
 
 func (r *request) eventName() (string, error) {
 	if !r.has(fieldEvent) {
-		return "", &badMessage{reasonMissingEventName, "/event"}
+		return "", &badMessageError{reasonMissingEventName, "/event"}
 	}
 	name, err := r.stringField(fieldEvent)
 	if err != nil {
 		return "", fieldError(err, reasonInvalidEventName, "/event")
 	}
 	if name == "" {
-		return "", &badMessage{reasonMissingEventName, "/event"}
+		return "", &badMessageError{reasonMissingEventName, "/event"}
 	}
 	return name, nil
 }
@@ -285,11 +219,11 @@ func (r *request) eventTime(now pcommon.Timestamp) (pcommon.Timestamp, error) {
 	}
 	t, ok := parseTime(text)
 	if !ok {
-		return 0, &badMessage{reasonInvalidTimestamp, pointer}
+		return 0, &badMessageError{reasonInvalidTimestamp, pointer}
 	}
 	at, ok := timestamp(t)
 	if !ok {
-		return 0, &badMessage{reasonTimestampRange, pointer}
+		return 0, &badMessageError{reasonTimestampRange, pointer}
 	}
 	if !r.correctClockSkew {
 		return at, nil
@@ -299,7 +233,7 @@ func (r *request) eventTime(now pcommon.Timestamp) (pcommon.Timestamp, error) {
 		return at, nil
 	}
 	if at, ok = timestamp(r.received.Add(t.Sub(sent))); !ok {
-		return 0, &badMessage{reasonTimestampRange, pointer}
+		return 0, &badMessageError{reasonTimestampRange, pointer}
 	}
 	return at, nil
 }
@@ -330,7 +264,7 @@ func (r *request) readProperties(d event.Draft, typ string) error {
 			if err := r.check(v); err != nil {
 				return err
 			}
-			return &badMessage{reasonInvalidProperties, pointer}
+			return &badMessageError{reasonInvalidProperties, pointer}
 		}
 		r.dec.ResetBytes(v)
 		if err := d.PutJSONProperties(r.dec); err != nil {
@@ -346,12 +280,11 @@ func (r *request) readProperties(d event.Draft, typ string) error {
 		if !r.has(f) {
 			continue
 		}
-		one := append(r.scratch[:0], `{"`...)
-		one = append(one, fieldNames[f]...)
-		one = append(one, `":`...)
-		one = append(append(one, r.value(f)...), '}')
-		r.scratch = one
-		r.dec.ResetBytes(one)
+		r.scratch = append(r.scratch[:0], `{"`...)
+		r.scratch = append(r.scratch, fieldNames[f]...)
+		r.scratch = append(r.scratch, `":`...)
+		r.scratch = append(append(r.scratch, r.value(f)...), '}')
+		r.dec.ResetBytes(r.scratch)
 		if err := d.PutJSONProperties(r.dec); err != nil {
 			return jsonError(err, "/"+fieldNames[f])
 		}
@@ -429,11 +362,10 @@ func (r *request) mergedContext() []byte {
 		return own
 	}
 	// Of a name that stands twice the first wins, so one object after the other is the merged one.
-	both := append(r.scratch[:0], own[:len(own)-1]...)
-	both = append(both, ',')
-	both = append(both, batch[1:]...)
-	r.scratch = both
-	return both
+	r.scratch = append(r.scratch[:0], own[:len(own)-1]...)
+	r.scratch = append(r.scratch, ',')
+	r.scratch = append(r.scratch, batch[1:]...)
+	return r.scratch
 }
 
 func (r *request) put(d event.Draft, name string, v []byte) error {
@@ -448,108 +380,3 @@ func (r *request) put(d event.Draft, name string, v []byte) error {
 }
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
-
-func (r *request) has(f field) bool { return r.msg.fields[f].end != 0 }
-
-func (r *request) value(f field) []byte {
-	if !r.has(f) {
-		return nil
-	}
-	return r.msg.fields[f].of(r.body)
-}
-
-func (r *request) valueOr(f field, shared []byte) []byte {
-	if v := r.value(f); v != nil {
-		return v
-	}
-	return shared
-}
-
-var errNotString = errors.New("not a string")
-
-// stringField reads a string member; "" where it is absent.
-func (r *request) stringField(f field) (string, error) {
-	v := r.value(f)
-	if v == nil {
-		return "", nil
-	}
-	if v[0] != '"' {
-		if err := r.check(v); err != nil {
-			return "", err
-		}
-		return "", errNotString
-	}
-	return r.text(v)
-}
-
-// idText reads an ID, which some senders write as a number; its digits stay as they are.
-func (r *request) idText(f field) (string, error) {
-	v := r.value(f)
-	if v != nil && (v[0] == '-' || (v[0] >= '0' && v[0] <= '9')) {
-		return string(v), nil
-	}
-	return r.stringField(f)
-}
-
-// check reads past a value that is not used, to be told if it is not JSON.
-func (r *request) check(v []byte) error {
-	r.dec.ResetBytes(v)
-	return r.dec.Skip()
-}
-
-func (r *request) checkField(f field) error {
-	if v := r.value(f); v != nil {
-		return r.check(v)
-	}
-	return nil
-}
-
-// fieldError says what is wrong with a member: reason, where it is JSON but not of the right type.
-func fieldError(err error, reason, pointer string) error {
-	if errors.Is(err, errNotString) {
-		return &badMessage{reason, pointer}
-	}
-	return jsonError(err, pointer)
-}
-
-// jsonError names the reason for which a value could not be read.
-func jsonError(err error, pointer string) error {
-	reason := reasonMalformed
-	switch {
-	case errors.Is(err, event.ErrTooDeep):
-		reason = reasonTooDeep
-	case errors.Is(err, event.ErrTooManyMembers):
-		reason = reasonTooManyMembers
-	case errors.Is(err, event.ErrNotUTF8):
-		reason = reasonNotUTF8
-	case errors.Is(err, strconv.ErrRange):
-		reason = reasonNumberRange
-	}
-	return &badMessage{reason, pointer}
-}
-
-// validLiteral says whether a value that is no object, array or string is one of JSON's.
-func validLiteral(v []byte) bool {
-	switch v[0] {
-	case '{', '[', '"':
-		return true
-	}
-	switch string(v) {
-	case "null", "true", "false":
-		return true
-	}
-	return (v[0] == '-' || (v[0] >= '0' && v[0] <= '9')) && json.Valid(v)
-}
-
-func hasControl(b []byte) bool {
-	for _, c := range b {
-		if c < 0x20 {
-			return true
-		}
-	}
-	return false
-}
-
-func isEmptyObject(v []byte) bool {
-	return v == nil || (v[0] == '{' && skipSpace(v, 1) == len(v)-1)
-}

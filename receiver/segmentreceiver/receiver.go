@@ -98,7 +98,7 @@ func (r *segmentReceiver) routes() http.Handler {
 	mux.Handle("/v1/projects/{writeKey}/settings", r.only(http.MethodGet, r.settings))
 	mux.Handle("/health", r.only(http.MethodGet, r.health))
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		r.refuse(w, req, &httpingest.Problem{
+		r.refuse(w, req, &httpingest.AnswerError{
 			Status: http.StatusNotFound, Code: "not_found",
 			Message: "no such path; events go to /v1/track, /v1/batch and the other paths of Segment's HTTP API",
 		})
@@ -113,7 +113,7 @@ func (r *segmentReceiver) only(method string, h http.HandlerFunc) http.HandlerFu
 			return
 		}
 		w.Header().Set("Allow", method)
-		r.refuse(w, req, &httpingest.Problem{
+		r.refuse(w, req, &httpingest.AnswerError{
 			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "use " + method + " on this path",
 		})
 	}
@@ -131,7 +131,7 @@ func (r *segmentReceiver) intake(typ string) http.HandlerFunc {
 }
 
 // take reads the events of a request and hands them to the pipeline. It returns nil once they are the
-// pipeline's: behind an event_log that means synced to disk. Its error is a *httpingest.Problem.
+// pipeline's: behind an event_log that means synced to disk. Its error is a *httpingest.AnswerError.
 func (r *segmentReceiver) take(req *http.Request, typ string) error {
 	header, inHeader := basicKey(req)
 	var owner httpingest.Owner
@@ -192,7 +192,7 @@ func (r *segmentReceiver) pass(ctx context.Context, in *request, owner httpinges
 
 const formatJSON = "json"
 
-var errWriteKey = &httpingest.Problem{
+var errWriteKey = &httpingest.AnswerError{
 	Status: http.StatusUnauthorized, Code: "invalid_write_key",
 	Message: `the write key is missing or unknown; send it as the user name of HTTP Basic authentication or as "writeKey" in the body`,
 }
@@ -232,15 +232,15 @@ func (r *segmentReceiver) answer(w http.ResponseWriter, req *http.Request, statu
 	httpingest.WriteJSON(w, status, []byte(body))
 }
 
-// refuse answers with err, which is a *httpingest.Problem.
+// refuse answers with err, which is a *httpingest.AnswerError.
 func (r *segmentReceiver) refuse(w http.ResponseWriter, req *http.Request, err error) {
-	var problem *httpingest.Problem
+	var problem *httpingest.AnswerError
 	if !errors.As(err, &problem) {
-		problem = &httpingest.Problem{Status: http.StatusInternalServerError, Code: "internal_error", Message: "internal error"}
+		problem = &httpingest.AnswerError{Status: http.StatusInternalServerError, Code: "internal_error", Message: "internal error"}
 		r.log.Error("A request failed without a reason for its sender", zap.Error(err))
 	}
 	r.countStatus(req.Context(), problem.Status)
-	httpingest.WriteProblem(w, problem)
+	httpingest.WriteError(w, problem)
 }
 
 func (r *segmentReceiver) countStatus(ctx context.Context, status int) {

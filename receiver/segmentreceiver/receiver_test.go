@@ -109,21 +109,42 @@ type answer struct {
 	body   string
 }
 
-// send makes a request of its own connection, so that none outlives the test.
 func send(t *testing.T, method, url, body string, headers ...string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	got, err := try(t.Context(), method, url, body, headers...)
 	require.NoError(t, err)
+	return got
+}
+
+// sendTrack sends one event in the background.
+func sendTrack(t *testing.T, url string) <-chan answer {
+	t.Helper()
+	done := make(chan answer, 1)
+	go func() {
+		got, err := try(t.Context(), http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
+		assert.NoError(t, err)
+		done <- got
+	}()
+	return done
+}
+
+// try makes a request on a connection of its own, so that none outlives the test.
+func try(ctx context.Context, method, url, body string, headers ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
-	require.NoError(t, err)
+	if err != nil {
+		return answer{}, err
+	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return answer{resp.StatusCode, resp.Header, string(text)}
+	return answer{resp.StatusCode, resp.Header, string(text)}, err
 }
 
 func basic(key string) string {
@@ -136,7 +157,7 @@ func TestEveryPathTakesItsEvents(t *testing.T) {
 	f := func(path, body string, want ...string) {
 		t.Helper()
 		before := len(s.taken())
-		got := send(t, "POST", url+path, body, "Authorization", basic(testKey), "Content-Type", "application/json")
+		got := send(t, http.MethodPost, url+path, body, "Authorization", basic(testKey), "Content-Type", "application/json")
 		require.Equal(t, http.StatusOK, got.status, got.body)
 		require.Equal(t, `{"success":true}`, got.body)
 		require.Equal(t, "application/json", got.header.Get("Content-Type"))
@@ -200,39 +221,39 @@ func TestAnswersAreThoseThatSDKsExpect(t *testing.T) {
 	auth := func(key string) []string { return []string{"Authorization", basic(key)} }
 	with := func(more ...string) []string { return append(auth(testKey), more...) }
 
-	f("good", "POST", "/v1/track", track, 200, "", auth(testKey)...)
-	f("no colon", "POST", "/v1/track", track, 200, "", "Authorization", "basic "+base64.StdEncoding.EncodeToString([]byte(testKey)))
-	f("sendBeacon", "POST", "/v1/t", `{"event":"e","writeKey":"millrace-dev"}`, 200, "", "Content-Type", "text/plain;charset=UTF-8")
-	f("key behind the batch", "POST", "/v1/batch", `{"batch":[{"type":"page"}],"writeKey":"other-key"}`, 200, "")
-	f("OAuth", "POST", "/v1/track", `{"event":"e","writeKey":"millrace-dev"}`, 200, "", "Authorization", "Bearer token")
-	f("gzip", "POST", "/v1/track", gzipped(track), 200, "", with("Content-Encoding", "gzip")...)
-	f("zstd", "POST", "/v1/track", string(encoder.EncodeAll([]byte(track), nil)), 200, "", with("Content-Encoding", "zstd")...)
-	f("failed event", "POST", "/v1/track", `{}`, 200, "", auth(testKey)...)
+	f("good", http.MethodPost, "/v1/track", track, 200, "", auth(testKey)...)
+	f("no colon", http.MethodPost, "/v1/track", track, 200, "", "Authorization", "basic "+base64.StdEncoding.EncodeToString([]byte(testKey)))
+	f("sendBeacon", http.MethodPost, "/v1/t", `{"event":"e","writeKey":"millrace-dev"}`, 200, "", "Content-Type", "text/plain;charset=UTF-8")
+	f("key behind the batch", http.MethodPost, "/v1/batch", `{"batch":[{"type":"page"}],"writeKey":"other-key"}`, 200, "")
+	f("OAuth", http.MethodPost, "/v1/track", `{"event":"e","writeKey":"millrace-dev"}`, 200, "", "Authorization", "Bearer token")
+	f("gzip", http.MethodPost, "/v1/track", gzipped(track), 200, "", with("Content-Encoding", "gzip")...)
+	f("zstd", http.MethodPost, "/v1/track", string(encoder.EncodeAll([]byte(track), nil)), 200, "", with("Content-Encoding", "zstd")...)
+	f("failed event", http.MethodPost, "/v1/track", `{}`, 200, "", auth(testKey)...)
 
-	f("wrong key", "POST", "/v1/track", track, 401, "invalid_write_key", auth("nope")...)
-	f("wrong key, right one in body", "POST", "/v1/track", `{"event":"e","writeKey":"millrace-dev"}`, 401, "invalid_write_key", auth("nope")...)
-	f("no key", "POST", "/v1/track", track, 401, "invalid_write_key")
-	f("empty key", "POST", "/v1/track", track, 401, "invalid_write_key", auth("")...)
-	f("not base64", "POST", "/v1/track", track, 401, "invalid_write_key", "Authorization", "Basic !!!")
-	f("token only", "POST", "/v1/track", track, 401, "invalid_write_key", "Authorization", "Bearer millrace-dev")
-	f("wrong key in body", "POST", "/v1/batch", `{"batch":[],"writeKey":"nope"}`, 401, "invalid_write_key")
-	f("key of wrong type", "POST", "/v1/batch", `{"batch":[],"writeKey":{"a":1}}`, 401, "invalid_write_key")
+	f("wrong key", http.MethodPost, "/v1/track", track, 401, "invalid_write_key", auth("nope")...)
+	f("wrong key, right one in body", http.MethodPost, "/v1/track", `{"event":"e","writeKey":"millrace-dev"}`, 401, "invalid_write_key", auth("nope")...)
+	f("no key", http.MethodPost, "/v1/track", track, 401, "invalid_write_key")
+	f("empty key", http.MethodPost, "/v1/track", track, 401, "invalid_write_key", auth("")...)
+	f("not base64", http.MethodPost, "/v1/track", track, 401, "invalid_write_key", "Authorization", "Basic !!!")
+	f("token only", http.MethodPost, "/v1/track", track, 401, "invalid_write_key", "Authorization", "Bearer millrace-dev")
+	f("wrong key in body", http.MethodPost, "/v1/batch", `{"batch":[],"writeKey":"nope"}`, 401, "invalid_write_key")
+	f("key of wrong type", http.MethodPost, "/v1/batch", `{"batch":[],"writeKey":{"a":1}}`, 401, "invalid_write_key")
 
-	f("not JSON", "POST", "/v1/track", "event=e", 400, "invalid_json", auth(testKey)...)
-	f("not JSON, no key", "POST", "/v1/track", "event=e", 400, "invalid_json")
-	f("no body", "POST", "/v1/batch", "", 400, "invalid_json", auth(testKey)...)
-	f("no batch", "POST", "/v1/batch", `{}`, 400, "missing_batch", auth(testKey)...)
-	f("not gzip", "POST", "/v1/track", track, 400, "body_unreadable", with("Content-Encoding", "gzip")...)
-	f("cut gzip", "POST", "/v1/track", gzipped(track)[:25], 400, "body_unreadable", with("Content-Encoding", "gzip")...)
-	f("unknown encoding", "POST", "/v1/track", track, 400, "body_unreadable", with("Content-Encoding", "rot13")...)
-	f("oversize", "POST", "/v1/track", big, 413, "body_too_large", auth(testKey)...)
-	f("gzip bomb", "POST", "/v1/track", gzipped(big), 413, "body_too_large", with("Content-Encoding", "gzip")...)
-	f("zstd bomb", "POST", "/v1/track", string(encoder.EncodeAll([]byte(big), nil)), 413, "body_too_large", with("Content-Encoding", "zstd")...)
-	f("too many events", "POST", "/v1/batch", `{"batch":[1,2,3,4]}`, 413, "too_many_events", auth(testKey)...)
-	f("unknown path", "POST", "/v1/tracks", track, 404, "not_found", auth(testKey)...)
-	f("root", "GET", "/", "", 404, "not_found")
-	f("wrong method", "GET", "/v1/track", "", 405, "method_not_allowed", auth(testKey)...)
-	f("settings of an unknown key", "GET", "/v1/projects/nope/settings", "", 401, "invalid_write_key")
+	f("not JSON", http.MethodPost, "/v1/track", "event=e", 400, "invalid_json", auth(testKey)...)
+	f("not JSON, no key", http.MethodPost, "/v1/track", "event=e", 400, "invalid_json")
+	f("no body", http.MethodPost, "/v1/batch", "", 400, "invalid_json", auth(testKey)...)
+	f("no batch", http.MethodPost, "/v1/batch", `{}`, 400, "missing_batch", auth(testKey)...)
+	f("not gzip", http.MethodPost, "/v1/track", track, 400, "body_unreadable", with("Content-Encoding", "gzip")...)
+	f("cut gzip", http.MethodPost, "/v1/track", gzipped(track)[:25], 400, "body_unreadable", with("Content-Encoding", "gzip")...)
+	f("unknown encoding", http.MethodPost, "/v1/track", track, 400, "body_unreadable", with("Content-Encoding", "rot13")...)
+	f("oversize", http.MethodPost, "/v1/track", big, 413, "body_too_large", auth(testKey)...)
+	f("gzip bomb", http.MethodPost, "/v1/track", gzipped(big), 413, "body_too_large", with("Content-Encoding", "gzip")...)
+	f("zstd bomb", http.MethodPost, "/v1/track", string(encoder.EncodeAll([]byte(big), nil)), 413, "body_too_large", with("Content-Encoding", "zstd")...)
+	f("too many events", http.MethodPost, "/v1/batch", `{"batch":[1,2,3,4]}`, 413, "too_many_events", auth(testKey)...)
+	f("unknown path", http.MethodPost, "/v1/tracks", track, 404, "not_found", auth(testKey)...)
+	f("root", http.MethodGet, "/", "", 404, "not_found")
+	f("wrong method", http.MethodGet, "/v1/track", "", 405, "method_not_allowed", auth(testKey)...)
+	f("settings of an unknown key", http.MethodGet, "/v1/projects/nope/settings", "", 401, "invalid_write_key")
 
 	assert.Len(t, s.taken(), 8)
 }
@@ -242,7 +263,7 @@ func TestConsumerErrorsAreNeverADropForTheSender(t *testing.T) {
 		t.Helper()
 		s := &sink{answer: func() error { return err }}
 		_, url := start(t, s, func(c *Config) { c.RetryAfter = 1500 * time.Millisecond })
-		got := send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
+		got := send(t, http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
 		assert.Equal(t, wantStatus, got.status)
 		assert.Contains(t, got.body, `"`+wantCode+`"`)
 		assert.NotContains(t, got.body, "secret")
@@ -262,20 +283,19 @@ func TestTooManyRequestsAtOnceAreTurnedAway(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	s := &sink{answer: func() error { entered <- struct{}{}; <-leave; return nil }}
 	_, url := start(t, s, func(c *Config) { c.MaxConcurrentRequests = 1 })
-	first := make(chan answer)
-	go func() { first <- send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)) }()
+	first := sendTrack(t, url)
 	<-entered
 
-	second := send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
+	second := send(t, http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
 	assert.Equal(t, 503, second.status)
 	assert.Contains(t, second.body, "too_many_requests")
 	assert.Equal(t, "1", second.header.Get("Retry-After"))
-	assert.Equal(t, 200, send(t, "GET", url+"/health", "").status, "health must answer under load")
+	assert.Equal(t, 200, send(t, http.MethodGet, url+"/health", "").status, "health must answer under load")
 
 	close(leave)
 	assert.Equal(t, 200, (<-first).status)
 	go func() { <-entered }()
-	assert.Equal(t, 200, send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)).status, "the place is free again")
+	assert.Equal(t, 200, send(t, http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)).status, "the place is free again")
 }
 
 func TestShutdownAnswersWhatIsUnderWayAndRefusesTheRest(t *testing.T) {
@@ -289,8 +309,7 @@ func TestShutdownAnswersWhatIsUnderWayAndRefusesTheRest(t *testing.T) {
 	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
 	url := "http://" + r.server.Addr().String()
 
-	first := make(chan answer)
-	go func() { first <- send(t, "POST", url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)) }()
+	first := sendTrack(t, url)
 	<-entered
 	stopped := make(chan error)
 	go func() { stopped <- r.Shutdown(context.Background()) }()
@@ -298,13 +317,13 @@ func TestShutdownAnswersWhatIsUnderWayAndRefusesTheRest(t *testing.T) {
 
 	// A request on a connection from before the shutdown reaches the handlers still.
 	w := &recorder{header: http.Header{}}
-	req, err := http.NewRequestWithContext(t.Context(), "POST", "/v1/track", strings.NewReader(`{"event":"late"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/track", strings.NewReader(`{"event":"late"}`))
 	require.NoError(t, err)
 	r.routes().ServeHTTP(w, req)
 	assert.Equal(t, 503, w.status)
 	assert.Equal(t, "10", w.header.Get("Retry-After"))
 	w = &recorder{header: http.Header{}}
-	req, err = http.NewRequestWithContext(t.Context(), "GET", "/health", nil)
+	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "/health", nil)
 	require.NoError(t, err)
 	r.routes().ServeHTTP(w, req)
 	assert.Equal(t, 503, w.status)
@@ -341,12 +360,8 @@ func TestShutdownGivesUpWhenItsTimeIsOver(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		req, _ := http.NewRequest("POST", "http://"+r.server.Addr().String()+"/v1/track", strings.NewReader(`{"event":"e"}`))
-		req.Header.Set("Authorization", basic(testKey))
-		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-		if err == nil {
-			_ = resp.Body.Close()
-		}
+		_, err := try(t.Context(), http.MethodPost, "http://"+r.server.Addr().String()+"/v1/track", `{"event":"e"}`,
+			"Authorization", basic(testKey))
 		assert.Error(t, err, "its connection is cut, so that it sends again")
 	}()
 	<-entered
@@ -365,7 +380,7 @@ func TestBrowsersMayAskFirst(t *testing.T) {
 		})
 	})
 	ask := func(origin string) answer {
-		return send(t, "OPTIONS", url+"/v1/t", "", "Origin", origin, "Access-Control-Request-Method", "POST",
+		return send(t, http.MethodOptions, url+"/v1/t", "", "Origin", origin, "Access-Control-Request-Method", http.MethodPost,
 			"Access-Control-Request-Headers", "authorization,content-type,x-retry-count")
 	}
 	got := ask("https://shop.example.com")
@@ -374,7 +389,7 @@ func TestBrowsersMayAskFirst(t *testing.T) {
 	assert.Equal(t, "authorization,content-type,x-retry-count", got.header.Get("Access-Control-Allow-Headers"))
 	assert.Empty(t, ask("https://elsewhere.example.com").header.Get("Access-Control-Allow-Origin"))
 
-	refused := send(t, "POST", url+"/v1/t", "{}", "Origin", "https://shop.example.com")
+	refused := send(t, http.MethodPost, url+"/v1/t", "{}", "Origin", "https://shop.example.com")
 	assert.Equal(t, 401, refused.status)
 	assert.Equal(t, "https://shop.example.com", refused.header.Get("Access-Control-Allow-Origin"), "a page can read why")
 }
@@ -383,7 +398,7 @@ func TestSettingsTellBrowsersWhereToSend(t *testing.T) {
 	f := func(publicURL, wantProtocol, wantHost string) {
 		t.Helper()
 		_, url := start(t, &sink{}, func(c *Config) { c.PublicURL = publicURL })
-		got := send(t, "GET", url+"/v1/projects/"+testKey+"/settings", "")
+		got := send(t, http.MethodGet, url+"/v1/projects/"+testKey+"/settings", "")
 		require.Equal(t, 200, got.status)
 		var settings struct {
 			Integrations map[string]struct{ APIKey, APIHost, Protocol string }
@@ -414,9 +429,9 @@ func TestTelemetryCountsRequestsAndFailures(t *testing.T) {
 	set.TelemetrySettings = tel.NewTelemetrySettings()
 	_, url := start(t, &sink{}, func(c *Config) { c.MaxRequestBodySize = 1000 }, set)
 	body := `{"batch":[{"type":"track","event":"e"},{"type":"track"},{"type":"track"},7]}`
-	send(t, "POST", url+"/v1/batch", body, "Authorization", basic(testKey))
-	send(t, "POST", url+"/v1/batch", body)
-	send(t, "POST", url+"/v1/batch", "x", "Content-Encoding", "gzip")
+	send(t, http.MethodPost, url+"/v1/batch", body, "Authorization", basic(testKey))
+	send(t, http.MethodPost, url+"/v1/batch", body)
+	send(t, http.MethodPost, url+"/v1/batch", "x", "Content-Encoding", "gzip")
 
 	metadatatest.AssertEqualReceiverSegmentFailedEvents(t, tel, []metricdata.DataPoint[int64]{
 		{Value: 2, Attributes: attribute.NewSet(attribute.String("reason", "missing_event_name"))},

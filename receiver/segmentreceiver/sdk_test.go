@@ -9,11 +9,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -79,7 +79,7 @@ func drive(t *testing.T, url string, rounds int) report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	node := exec.CommandContext(ctx, "node", "testdata/sdk/drive.cjs", installSDK(t), url, testKey, fmt.Sprint(rounds))
+	node := exec.CommandContext(ctx, "node", "testdata/sdk/drive.cjs", installSDK(t), url, testKey, strconv.Itoa(rounds))
 	var stdout, stderr bytes.Buffer
 	node.Stdout, node.Stderr = &stdout, &stderr
 	require.NoError(t, node.Run(), "driving the Segment SDK:\n%s", &stderr)
