@@ -79,6 +79,7 @@ if command -v flock >/dev/null 2>&1; then
 		printf '%s\n' "$library"
 		exit 0
 	fi
+	rm -rf "$dir"/.fetch.* # of a call that was killed: whoever lives holds the lock
 fi
 
 tmp=$(mktemp -d "$dir/.fetch.XXXXXX") || fail "cannot write to $dir: set MILLRACE_CACHE to a writable directory"
@@ -108,7 +109,7 @@ if [ -n "$terminal" ]; then
 	watcher=$!
 fi
 # npm's own log goes to a file: it is shown only when the fetch fails.
-if ! (cd "$tmp" && npm pack --silent --ignore-scripts "$package@$version" >npm.out 2>npm.err 9>&-); then
+if ! (cd "$tmp" && npm pack --loglevel=error --ignore-scripts "$package@$version" >npm.out 2>npm.err 9>&-); then
 	[ -n "$terminal" ] && printf '\n' >&2
 	sed 's/^/  /' "$tmp/npm.err" >&2
 	fail "npm could not fetch $package@$version: is there a network, and does npm's registry carry it? (npm view $package@$version)"
