@@ -152,7 +152,7 @@ func freeAddrs(tb testing.TB) (string, string) {
 		if err != nil {
 			tb.Fatalf("finding a free port: %v", err)
 		}
-		defer l.Close() // after both, so that they differ
+		defer func() { _ = l.Close() }() // after both, so that they differ
 		addrs[i] = l.Addr().String()
 	}
 	return addrs[0], addrs[1]
@@ -174,7 +174,7 @@ func (e *Engine) Do(ctx context.Context, sql string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		return "", err

@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+
+	"github.com/millrace/millrace/internal/schema"
 )
 
 const schemaDir = "../../configs/schemas"
@@ -296,53 +298,48 @@ func TestRequiredPropertiesAreThoseOfTheSchemas(t *testing.T) {
 	}
 }
 
-func TestSchemasKeepOffTheEnvelopeAndAgreeOnTypes(t *testing.T) {
+func TestSchemasMakeOneTableWithEveryKindOfColumn(t *testing.T) {
 	envelope := strings.Fields("event_id event_name event_time received_time user_id anonymous_id session_id tenant_id source schema_name schema_version trace_id span_id resource properties")
-	type declared struct {
-		Type, Format string
-		Enum         []string
-		Items        *json.RawMessage
-		Properties   map[string]json.RawMessage
-		LowCard      bool            `json:"x-low-cardinality"`
-		Column       json.RawMessage `json:"x-column"`
-	}
-	types := map[string]string{}
-	var walk func(file, path string, props map[string]json.RawMessage)
-	walk = func(file, path string, props map[string]json.RawMessage) {
-		for k, raw := range props {
-			var d declared
-			require.NoError(t, json.Unmarshal(raw, &d))
-			require.NotContains(t, envelope, path+k, file)
-			if d.Properties != nil {
-				walk(file, path+k+".", d.Properties)
-				continue
-			}
-			if d.Items != nil {
-				var items declared
-				require.NoError(t, json.Unmarshal(*d.Items, &items))
-				if items.Properties != nil {
-					walk(file, path+k+".", items.Properties)
-					continue
-				}
-				d.Format = "items " + items.Type
-			}
-			typ := fmt.Sprint(d.Type, d.Format, d.LowCard || d.Enum != nil, string(d.Column))
-			if before, ok := types[path+k]; ok {
-				require.Equal(t, before, typ, "%s: %s", file, path+k)
-			}
-			types[path+k] = typ
-		}
-	}
 	files, err := filepath.Glob(filepath.Join(schemaDir, "*.json"))
 	require.NoError(t, err)
+	var all []*schema.Schema
+	kinds, personal := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		require.NoError(t, err)
-		var d declared
-		require.NoError(t, json.Unmarshal(b, &d), f)
-		walk(f, "", d.Properties)
+		subject, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".json"), ".v")
+		s, err := schema.Compile(subject, version, b)
+		require.NoError(t, err, f)
+		all = append(all, s)
+		for _, p := range s.Properties {
+			require.NotContains(t, envelope, p.Column, f)
+			k := p.Type.String()
+			switch {
+			case p.Array:
+				k = "array of " + k
+			case p.Each > 0:
+				k = "each " + k
+			case p.Type.LowCardinality:
+				k = "low-cardinality " + k
+			case len(p.Path) > 1:
+				k = "nested " + k
+			case p.Column != p.Path[0]:
+				k = "renamed " + k
+			}
+			kinds[k], personal[p.PII] = true, true
+		}
 	}
-	require.Greater(t, len(types), 40)
+	_, err = schema.NewSnapshot(1, all)
+	require.NoError(t, err, "two schemas give one column two types")
+	for _, k := range []string{
+		"String", "low-cardinality String", "nested String", "renamed String", "array of String", "each String",
+		"Int64", "UInt32", "Float64", "Decimal(18, 2)", "each Decimal(18, 2)", "Bool", "DateTime64(9, 'UTC')", "Date32", "UUID",
+	} {
+		require.True(t, kinds[k], "no schema declares a column of kind %s: %v", k, kinds)
+	}
+	for _, c := range []string{"email", "phone", "name", "address"} {
+		require.True(t, personal[c], c)
+	}
 }
 
 func TestHashPropertiesAgreesWithTheGenerators(t *testing.T) {
