@@ -238,7 +238,7 @@ func ping(ctx context.Context, client *http.Client, addr string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 100))
 	if err != nil {
 		return err
@@ -264,7 +264,7 @@ func (e *Engine) diedError(c *child) error {
 	if said == "" {
 		said = "nothing"
 	}
-	return fmt.Errorf("ClickHouse engine ended (%v); its last words: %s", c.err, said)
+	return fmt.Errorf("ClickHouse engine ended (%w); its last words: %s", c.err, said)
 }
 
 // supervise restarts the engine until Stop.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package clickhouseengine_test
 
 import (
@@ -90,7 +92,7 @@ func query(addr, user, password, sql string) (int, string, string, error) {
 	if err != nil {
 		return 0, "", "", err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	return res.StatusCode, res.Header.Get("X-ClickHouse-Exception-Code"), strings.TrimSpace(string(body)), err
 }
@@ -222,7 +224,7 @@ func TestEngineThatARefusedNativeLoginAbortedIsRestarted(t *testing.T) {
 	start(t, o)
 	conn, err := net.Dial("tcp", o.TCPAddr)
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	hello := []byte{0} // packet type, client name, version 24.8, protocol revision 54460, database, user, password
 	for _, s := range []string{"test", "\x18\x08\xbc\xa9\x03", "", "app", "wrong"} {
 		if s != "\x18\x08\xbc\xa9\x03" {
@@ -268,7 +270,7 @@ func TestEngineStopsWhileItWaitsToRestart(t *testing.T) {
 	o.OnDown = func(err error) { down <- err }
 	e := start(t, o)
 	require.NoError(t, e.Kill())
-	<-down
+	require.Error(t, <-down)
 	require.NoError(t, e.Stop(context.Background()))
 }
 
@@ -301,7 +303,7 @@ func TestTakenPortIsNamedWithItsOption(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	f := func(field string, set func(*clickhouseengine.Options)) {
 		t.Helper()
 		o := options(t)
@@ -343,7 +345,7 @@ func TestDataDirectoryOfAForeignClickHouseIsRefused(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(o.DataDir, "server"), 0o700))
 	status, err := os.Create(filepath.Join(o.DataDir, "server", "status"))
 	require.NoError(t, err)
-	defer status.Close()
+	defer func() { _ = status.Close() }()
 	require.NoError(t, syscall.Flock(int(status.Fd()), syscall.LOCK_EX))
 	require.ErrorContains(t, clickhouseengine.New(o).Start(context.Background()), "is in use by another ClickHouse")
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -175,11 +176,11 @@ func configXML(l layout, o *Options) []byte {
 	element(&b, "users_config", l.users())
 	element(&b, "timezone", "UTC") // days and hours must not depend on the host
 	if o.MaxMemory > 0 {
-		element(&b, "max_server_memory_usage", fmt.Sprint(o.MaxMemory))
+		element(&b, "max_server_memory_usage", strconv.FormatInt(o.MaxMemory, 10))
 	} else {
 		element(&b, "max_server_memory_usage_to_ram_ratio", "0.5") // the collector lives on the same machine
 	}
-	element(&b, "mark_cache_size", fmt.Sprint(512<<20))
+	element(&b, "mark_cache_size", strconv.Itoa(512<<20))
 	element(&b, "background_pool_size", "4") // merges; local mode has 2
 	element(&b, "background_schedule_pool_size", "16")
 	element(&b, "max_connections", "1024")
@@ -248,12 +249,13 @@ func prepare(l layout, o *Options, library string) error {
 // replaceFile writes a file by rename, so that a crash leaves the old or the new one; it leaves one alone that is right already, since a
 // program that was written a moment ago can be refused as busy.
 func replaceFile(path string, data []byte, mode fs.FileMode) error {
+	path = filepath.Clean(path)
 	if info, err := os.Lstat(path); err == nil && info.Mode() == mode {
 		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 			return nil
 		}
 	}
-	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+	f, err := os.OpenFile(filepath.Clean(path+".tmp"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}

@@ -190,10 +190,10 @@ func launcherELF(libPath, arch string) ([]byte, error) {
 		return nil, fmt.Errorf("the ClickHouse engine has no build for %s processors (for amd64 and arm64 it has)", arch)
 	}
 	const (
-		headerCount = 6
-		headers     = 64 + headerCount*56
-		relaSize    = 24
-		codeRoom    = 256
+		headerCount    = 6
+		headers        = 64 + headerCount*56
+		relocationSize = 24
+		codeRoom       = 256
 	)
 	le := binary.LittleEndian
 	align := func(v, to uint64) uint64 { return (v + to - 1) &^ (to - 1) }
@@ -221,16 +221,17 @@ func launcherELF(libPath, arch string) ([]byte, error) {
 	symbols := uint64(importCount + 1) // symbol 0 is reserved
 	// A loader takes the number of symbols from the hash table; nothing is looked up in it: one empty bucket.
 	hashAt := symtabAt + symbols*elf.Sym64Size
-	relaAt := align(hashAt+(2+1+symbols)*4, 8)
-	codeAt := align(relaAt+importCount*relaSize, 16)
+	relocationsAt := align(hashAt+(2+1+symbols)*4, 8)
+	codeAt := align(relocationsAt+importCount*relocationSize, 16)
 
 	dynAt := align(codeAt+codeRoom, 16) // the file offset; its address is one page size further
 	dyn = append(dyn,
 		[2]uint64{uint64(elf.DT_STRTAB), strtabAt}, [2]uint64{uint64(elf.DT_STRSZ), uint64(len(strtab))},
 		[2]uint64{uint64(elf.DT_SYMTAB), symtabAt}, [2]uint64{uint64(elf.DT_SYMENT), elf.Sym64Size},
 		[2]uint64{uint64(elf.DT_HASH), hashAt},
-		[2]uint64{uint64(elf.DT_RELA), relaAt}, [2]uint64{uint64(elf.DT_RELASZ), importCount * relaSize},
-		[2]uint64{uint64(elf.DT_RELAENT), relaSize},
+		[2]uint64{uint64(elf.DT_RELA), relocationsAt}, //nolint:misspell // ELF's word
+		[2]uint64{uint64(elf.DT_RELASZ), importCount * relocationSize},
+		[2]uint64{uint64(elf.DT_RELAENT), relocationSize},
 		[2]uint64{uint64(elf.DT_BIND_NOW), 0}, [2]uint64{uint64(elf.DT_NULL), 0},
 	)
 	dynSize := uint64(len(dyn)) * 16
@@ -270,9 +271,9 @@ func launcherELF(libPath, arch string) ([]byte, error) {
 		sym := out[symtabAt+uint64(i+1)*elf.Sym64Size:]
 		le.PutUint32(sym, uint32(n))
 		sym[4] = byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC)
-		rela := out[relaAt+uint64(i)*relaSize:]
-		le.PutUint64(rela, pointersAt+shift+uint64(i)*8)
-		le.PutUint64(rela[8:], uint64(i+1)<<32|uint64(m.globDat))
+		entry := out[relocationsAt+uint64(i)*relocationSize:]
+		le.PutUint64(entry, pointersAt+shift+uint64(i)*8)
+		le.PutUint64(entry[8:], uint64(i+1)<<32|uint64(m.globDat))
 	}
 	code := m.code(codeAt, pointersAt+shift)
 	if len(code) > codeRoom {

@@ -46,8 +46,8 @@ func TestLauncherIsAProgramThatTheLoaderUnderstands(t *testing.T) {
 
 		require.EqualValues(t, importCount*24, dyn[elf.DT_RELASZ][0])
 		for i, name := range importedSymbols {
-			rela := raw[dyn[elf.DT_RELA][0]+uint64(i)*24:]
-			info := binary.LittleEndian.Uint64(rela[8:])
+			entry := raw[dyn[elf.DT_RELA][0]+uint64(i)*24:]
+			info := binary.LittleEndian.Uint64(entry[8:])
 			require.Equal(t, globDat, uint32(info))
 			sym := raw[dyn[elf.DT_SYMTAB][0]+info>>32*elf.Sym64Size:]
 			require.Equal(t, name, text(uint64(binary.LittleEndian.Uint32(sym))))
@@ -118,7 +118,7 @@ func TestArm64LauncherHandsMainToLibcAndPrintsTheEnginesError(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 		require.Equal(t, wantExit, m.x[0])
-		require.EqualValues(t, []uint64{19, 20, 29, stack}, []uint64{m.x[19], m.x[20], m.x[29], m.sp}, "the caller's registers")
+		require.Equal(t, []uint64{19, 20, 29, stack}, []uint64{m.x[19], m.x[20], m.x[29], m.sp}, "the caller's registers")
 	}
 	const argv = 0x7ff008
 	f(0, []call{

@@ -72,7 +72,7 @@ func CheckLibrary(path string) error {
 		}
 		return bad(err, "is not a shared library (%v): remove it and run `make engine`", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if f.Machine != m.elf || f.Class != elf.ELFCLASS64 {
 		return bad(nil, "is built for %v, this machine is %v: remove it and run `make engine`", f.Machine, m.elf)
 	}

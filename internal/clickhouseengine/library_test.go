@@ -3,7 +3,6 @@
 package clickhouseengine
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,7 +44,7 @@ func TestCheckLibrarySaysWhatIsWrongAndHowToMendIt(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "dir.so"), 0o700))
 	f("dir.so", nil, "is not a file")
 
-	require.True(t, errors.Is(CheckLibrary(filepath.Join(dir, "missing.so")), fs.ErrNotExist))
+	require.ErrorIs(t, CheckLibrary(filepath.Join(dir, "missing.so")), fs.ErrNotExist)
 }
 
 func TestDefaultLibraryPathIsWhereTheScriptPutsIt(t *testing.T) {
