@@ -46,7 +46,7 @@ func TestLauncherIsAProgramThatTheLoaderUnderstands(t *testing.T) {
 
 		require.EqualValues(t, importCount*24, dyn[elf.DT_RELASZ][0])
 		for i, name := range importedSymbols {
-			entry := raw[dyn[elf.DT_RELA][0]+uint64(i)*24:]
+			entry := raw[dyn[elf.DT_RELA][0]+uint64(i)*24:] //nolint:misspell // ELF's word
 			info := binary.LittleEndian.Uint64(entry[8:])
 			require.Equal(t, globDat, uint32(info))
 			sym := raw[dyn[elf.DT_SYMTAB][0]+info>>32*elf.Sym64Size:]

@@ -20,9 +20,9 @@ const (
 
 var (
 	// 2026.11.22 08:48:00.615124 [ 10328 ] {query} <Error> TCPHandler: text
-	logLine = regexp.MustCompile(`^\d{4}\.\d\d\.\d\d [\d:.]+ \[ \d+ \] \{([^}]*)\} <(\w+)> ([^:]*): (.*)$`)
+	logLine = regexp.MustCompile(`^\d{4}\.\d\d\.\d\d [\d:.]+ \[ \d+ \] \{([^}]*)\} <(\w+)> ([^:]*): ?(.*)$`)
 	// The library carries no symbols, so its stack traces tell nothing.
-	stackLine = regexp.MustCompile(`^\d+\. .* @ 0x[0-9a-f]+$`)
+	stackLine = regexp.MustCompile(`^\d+\. .* @ 0x[0-9a-f]+$|^Stack trace: 0x|^#+$`)
 	stackTail = regexp.MustCompile(`,? Stack trace \(when copying this message.*$`)
 	// A statement's text can hold what an event holds.
 	statement = regexp.MustCompile(` \(in query: .*$`)
@@ -60,22 +60,24 @@ func forward(r io.Reader, logger *zap.Logger, t *tail) {
 }
 
 func forwardLine(line string, logger *zap.Logger, t *tail) {
-	if line == "" || stackLine.MatchString(line) || strings.HasPrefix(line, "(version ") {
-		return
-	}
 	m := logLine.FindStringSubmatch(line)
 	if m == nil {
 		// After the first log line, what has no form is the rest of a statement; only the engine's last error is told bare.
 		if t.inform && !strings.HasPrefix(line, "Code: ") && !strings.HasPrefix(line, "clickhouse: ") {
 			return
 		}
-		line = plain(line)
+		if line = plain(line); line == "" {
+			return
+		}
 		t.add(line)
 		logger.Warn("ClickHouse engine: " + line)
 		return
 	}
 	t.inform = true
 	text := plain(m[4])
+	if text == "" {
+		return
+	}
 	t.add(text)
 	fields := []zap.Field{zap.String("engine.logger", m[3])}
 	if m[1] != "" {
@@ -84,8 +86,12 @@ func forwardLine(line string, logger *zap.Logger, t *tail) {
 	logger.Log(levelOf(m[2], m[3], m[1] != ""), "ClickHouse engine: "+text, fields...)
 }
 
-// plain takes off what must not or need not be logged.
+// plain takes off what must not or need not be logged; that can be all.
 func plain(line string) string {
+	line = strings.TrimSpace(line)
+	if stackLine.MatchString(line) || strings.HasPrefix(line, "(version ") && !strings.Contains(line, "Terminate called") {
+		return ""
+	}
 	return statement.ReplaceAllString(stackTail.ReplaceAllString(line, ""), "")
 }
 

@@ -30,6 +30,9 @@ func TestForwardGivesTheEnginesLinesTheirLevelWithoutStackTraces(t *testing.T) {
 	f("2026.11.22 08:48:00.615124 [ 10328 ] {q-1} <Error> MergeTreeBackgroundExecutor: disk full",
 		zapcore.ErrorLevel, "disk full", map[string]any{"engine.logger": "MergeTreeBackgroundExecutor", "engine.query_id": "q-1"})
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Fatal> ClientBase: Received signal 11", zapcore.ErrorLevel, "Received signal 11", map[string]any{"engine.logger": "ClientBase"})
+	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Fatal> ClientBase: 15. __clone3 @ 0x00000000001098ec\n2026.11.22 08:48:00.615124 [ 1 ] {} <Fatal> ClientBase:  (version 26.7.2.1)\n"+
+		"2026.11.22 08:48:00.615124 [ 1 ] {} <Fatal> ClientBase: \n2026.11.22 08:48:00.615124 [ 1 ] {} <Fatal> ClientBase: Signal description: Aborted",
+		zapcore.ErrorLevel, "Signal description: Aborted", map[string]any{"engine.logger": "ClientBase"})
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Warning> Context: slow disk\n", zapcore.WarnLevel, "slow disk", map[string]any{"engine.logger": "Context"})
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Information> A: b\r\n", zapcore.InfoLevel, "b", map[string]any{"engine.logger": "A"})
 	f("2026.11.22 08:48:00.615124 [ 1 ] {} <Trace> A: b", zapcore.DebugLevel, "b", map[string]any{"engine.logger": "A"})
