@@ -108,7 +108,7 @@ func TestEveryTypeReadsBackAsItWasSent(t *testing.T) {
 	f("all", "event_name, event_time, received_time, tenant_id, source, schema_name, schema_version",
 		"every\t2026-11-01 12:00:00.123456789\t2026-11-01 12:00:01.123456789\tacme\tweb\tevery\t1")
 	f("all", "user_id, anonymous_id, session_id, trace_id, span_id", "\\N\t\\N\t\\N\t\t")
-	f("all", "resource.tenant.id, resource.otel.scope.name", "acme\ttest")
+	f("all", "resource", `{"tenant.id":"acme","event.source":"web","otel.scope.name":"test"}`)
 	assert.Equal(t, "0", x.engine.Query("SELECT count() FROM failed_events"))
 }
 

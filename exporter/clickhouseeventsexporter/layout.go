@@ -10,11 +10,10 @@ import (
 // layout says which columns the events table has for one snapshot of the schemas, and where each schema's
 // properties go. It is immutable and shared by all workers.
 type layout struct {
-	snapshot *schema.Snapshot
-	columns  []propertyColumn
-	plans    map[*schema.Schema]*node
-	// jsonType is the type of the table's JSON columns as the server prints it; see native.NewJSON.
-	resourceType, propertiesType string
+	snapshot       *schema.Snapshot
+	columns        []propertyColumn
+	plans          map[*schema.Schema]*node
+	propertiesType string // of the table's column, as the server prints it; see native.NewJSON
 }
 
 // propertyColumn is one typed column of the events table.
@@ -39,7 +38,7 @@ func newNode() *node { return &node{column: -1} }
 
 // newLayout derives the layout. The snapshot has made sure that no column has two types.
 func newLayout(snap *schema.Snapshot) *layout {
-	l := &layout{snapshot: snap, plans: map[*schema.Schema]*node{}, resourceType: jsonType, propertiesType: jsonType}
+	l := &layout{snapshot: snap, plans: map[*schema.Schema]*node{}, propertiesType: jsonType}
 	index := map[string]int{}
 	for _, s := range snap.Schemas() {
 		root := newNode()

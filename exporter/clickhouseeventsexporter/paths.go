@@ -11,34 +11,24 @@ import (
 // ClickHouse's JSON type knows values by path: {"a.b": 1, "a": {"b": 2}} names one path twice, and of the two
 // it would keep one. Such an event is stored as a failed one instead, so that nothing is lost unseen.
 
-// mayCollide is the cheap question before pathsCollide: are there objects, and keys that reach into them?
-func mayCollide(e *event.Event) bool {
-	nested, dotted := false, false
-	for i := range e.Properties {
-		p := &e.Properties[i]
-		dotted = dotted || strings.IndexByte(p.Key, '.') >= 0 || event.IsContextRoot(p.Key)
-		look(p.Value, &nested, &dotted, 0)
+// look notes whether an undeclared member holds objects, and keys that reach into objects: only an event that
+// has both is looked at by pathsCollide.
+func (r *eventRows) look(key string, v event.Value, depth int) {
+	if !r.dotted {
+		r.dotted = strings.IndexByte(key, '.') >= 0 && !event.IsContext(key) || event.IsContextRoot(key)
 	}
-	for i := range e.Context {
-		look(e.Context[i].Value, &nested, &dotted, 0)
-	}
-	return nested && dotted
-}
-
-func look(v event.Value, nested, dotted *bool, depth int) {
 	if depth > event.MaxDepth {
 		return
 	}
 	switch v.Kind() {
 	case event.KindMap:
-		*nested = true
+		r.nested = true
 		for k, m := range v.Members {
-			*dotted = *dotted || strings.IndexByte(k, '.') >= 0
-			look(m, nested, dotted, depth+1)
+			r.look(k, m, depth+1)
 		}
 	case event.KindSlice:
 		for i := range v.Len() {
-			look(v.Index(i), nested, dotted, depth+1)
+			r.look("", v.Index(i), depth+1)
 		}
 	}
 }

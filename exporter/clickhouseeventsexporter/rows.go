@@ -35,18 +35,20 @@ type eventRows struct {
 	layout *layout
 	rows   int
 
-	id, user, anonymous, session, trace, span       *native.String
-	name, tenant, source, schemaName, schemaVersion *native.LowCardinality
-	time, received                                  *native.Fixed
-	resource, properties                            *native.JSON
-	typed                                           []native.Column // by index in layout.columns; nil until needed
+	id, user, anonymous, session, trace, span                 *native.String
+	name, tenant, source, schemaName, schemaVersion, resource *native.LowCardinality
+	time, received                                            *native.Fixed
+	properties                                                *native.JSON
+	typed                                                     []native.Column // by index in layout.columns; nil until needed
 
 	touched   []int // columns of typed that the present row has touched
 	json      []byte
+	nested    bool     // an object is among what stands in json; see paths.go
+	dotted    bool     // so is a key that can reach into one
 	path      []string // keys from the properties to the value at hand, for error pointers
 	element   int      // index in the array of objects at hand, or -1; it follows path[elementAt-1]
 	elementAt int
-	resources []byte // JSON of the present resource
+	resources string // JSON of the present resource
 	resourceN int    // its number; see event.Reader.ResourceIndex
 	hex       [32]byte
 	input     proto.Input
@@ -60,7 +62,7 @@ func newEventRows(l *layout) *eventRows {
 		name: native.NewLowCardinality(false), tenant: native.NewLowCardinality(false), source: native.NewLowCardinality(false),
 		schemaName: native.NewLowCardinality(false), schemaVersion: native.NewLowCardinality(false),
 		time: native.NewTime(), received: native.NewTime(),
-		resource: native.NewJSON(l.resourceType), properties: native.NewJSON(l.propertiesType),
+		resource: native.NewLowCardinality(false), properties: native.NewJSON(l.propertiesType),
 		typed: make([]native.Column, len(l.columns)),
 	}
 	return r
@@ -103,7 +105,7 @@ func (r *eventRows) add(e *event.Event, resource int) *rowError {
 	r.time.AppendTime(int64(at))
 	r.received.AppendTime(int64(e.Received))
 	if resource != r.resourceN {
-		r.resourceN, r.resources = resource, appendResource(r.resources[:0], e.Resource)
+		r.resourceN, r.resources = resource, resourceJSON(e.Resource)
 	}
 	r.id.AppendString(e.ID)
 	r.name.AppendString(e.Name)
@@ -116,7 +118,7 @@ func (r *eventRows) add(e *event.Event, resource int) *rowError {
 	r.schemaVersion.AppendString(e.SchemaVersion)
 	r.addHex(r.trace, e.TraceID[:], e.TraceID.IsEmpty())
 	r.addHex(r.span, e.SpanID[:], e.SpanID.IsEmpty())
-	r.resource.AppendBytes(r.resources)
+	r.resource.AppendString(r.resources)
 	r.properties.AppendBytes(r.json)
 	r.rows++
 	return nil
@@ -143,6 +145,7 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 		plan = r.layout.plans[s]
 	}
 	r.json = append(r.json[:0], '{')
+	r.nested, r.dotted = false, false
 	for i := range e.Properties {
 		p := &e.Properties[i]
 		if err := r.addMember(plan, p.Key, p.Value, 0); err != nil {
@@ -159,7 +162,7 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 		r.json = event.AppendJSONString(r.json, e.PreviousSessionID)
 	}
 	r.json = append(r.json, '}')
-	if mayCollide(e) && pathsCollide(e) {
+	if r.nested && r.dotted && pathsCollide(e) {
 		return &rowError{reason: reasonDuplicatePath}
 	}
 	return nil
@@ -201,6 +204,7 @@ func (r *eventRows) addObject(n *node, key string, v event.Value, depth int) *ro
 		r.json = r.json[:start]
 	} else {
 		r.json = append(r.json, '}')
+		r.nested = true
 	}
 	r.path = r.path[:len(r.path)-1]
 	return nil
@@ -249,6 +253,7 @@ func (r *eventRows) addEach(n *node, key string, v event.Value, depth int) *rowE
 	}
 	if leftover {
 		r.json = append(r.json, ']')
+		r.nested = true
 	} else {
 		r.json = r.json[:start]
 	}
@@ -327,6 +332,7 @@ func (r *eventRows) touch(i int) bool {
 // addJSON writes an undeclared member.
 func (r *eventRows) addJSON(key string, v event.Value) *rowError {
 	r.member(key)
+	r.look(key, v, 0)
 	var err error
 	if r.json, err = v.AppendJSON(r.json); err != nil {
 		return r.fail(key, native.ErrTooDeep)
@@ -382,8 +388,9 @@ func (r *eventRows) columns() proto.Input {
 	return r.input
 }
 
-func appendResource(dst []byte, res event.Resource) []byte {
-	dst = append(dst, '{')
+// resourceJSON writes the resource as one JSON object, its keys as they stand.
+func resourceJSON(res event.Resource) string {
+	dst := []byte{'{'}
 	for k, v := range res.Attributes {
 		if len(dst) > 1 {
 			dst = append(dst, ',')
@@ -392,8 +399,8 @@ func appendResource(dst []byte, res event.Resource) []byte {
 		mark := len(dst)
 		var err error
 		if dst, err = v.AppendJSON(dst); err != nil {
-			dst = append(dst[:mark], "null"...)
+			dst = append(dst[:mark], "null"...) // deeper than any resource is meant to be
 		}
 	}
-	return append(dst, '}')
+	return string(append(dst, '}'))
 }

@@ -39,7 +39,9 @@ var envelopeColumns = []column{
 	{"schema_version", "LowCardinality(String)"},
 	{"trace_id", "String"},
 	{"span_id", "String"},
-	{"resource", jsonType},
+	// JSON text rather than type JSON: it is the same for all events of a source, and parsing it for each row cost
+	// the server more than all other columns together (docs/benchmarks.md).
+	{"resource", "LowCardinality(String)"},
 	{"properties", jsonType},
 }
 
@@ -115,7 +117,7 @@ func (t *tables) bringUp(ctx context.Context, l *layout) error {
 	if err != nil {
 		return err
 	}
-	l.resourceType, l.propertiesType = types["resource"], types["properties"]
+	l.propertiesType = types["properties"]
 	_, err = t.bringUpTable(ctx, conn, &t.cfg.FailedEvents, failedColumns)
 	return err
 }

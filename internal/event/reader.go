@@ -150,7 +150,7 @@ func (r *Reader) read(lr plog.LogRecord) {
 			}
 		case strings.HasPrefix(k, "event.failure."):
 			e.readFailure(k, v)
-		case isContext(k):
+		case IsContext(k):
 			if k == keyCloudEventsSource && !r.hasSource {
 				e.Source = text(v)
 			}
@@ -220,7 +220,8 @@ func text(v pcommon.Value) string {
 	return v.AsString()
 }
 
-func isContext(key string) bool {
+// IsContext says whether the key lies in a namespace of protocol context.
+func IsContext(key string) bool {
 	for _, p := range contextPrefixes {
 		if len(key) > len(p) && key[:len(p)] == p {
 			return true
@@ -233,7 +234,7 @@ func isContext(key string) bool {
 func reserved(key string) bool {
 	var e Event
 	return e.envelope(key) != nil || key == keyName || key == keyNameOld ||
-		strings.HasPrefix(key, "event.failure.") || isContext(key)
+		strings.HasPrefix(key, "event.failure.") || IsContext(key)
 }
 
 // Attributes calls yield for each attribute of the resource and, as otel.scope.*, of the instrumentation

@@ -46,6 +46,7 @@ func export() error {
 	schemas := flag.String("schemas", "configs/schemas", "")
 	events := flag.Int("events", 200_000, "events to send")
 	batch := flag.Int("batch", 10_000, "events in a batch")
+	distinct := flag.Int("distinct", 50_000, "different events among them; they are sent in turn")
 	profile := flag.String("cpuprofile", "", "file for a CPU profile")
 	flag.Parse()
 
@@ -53,7 +54,7 @@ func export() error {
 	if err != nil {
 		return err
 	}
-	batches, err := makeBatches(snap, *events, *batch)
+	batches, err := makeBatches(snap, max(*batch, min(*distinct, *events)), *batch)
 	if err != nil {
 		return err
 	}
@@ -87,12 +88,15 @@ func export() error {
 		defer pprof.StopCPUProfile()
 	}
 	before, started := cpu(), time.Now()
-	for _, ld := range batches {
+	sent := 0
+	for i := 0; sent < *events; i++ {
+		ld := batches[i%len(batches)]
 		if err := exp.ConsumeLogs(ctx, ld); err != nil {
 			return fmt.Errorf("exporting: %w", err)
 		}
+		sent += ld.LogRecordCount()
 	}
-	c := cost{Events: *events, CPUSeconds: cpu() - before, Wall: time.Since(started).Seconds()}
+	c := cost{Events: sent, CPUSeconds: cpu() - before, Wall: time.Since(started).Seconds()}
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return err
