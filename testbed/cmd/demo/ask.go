@@ -79,13 +79,23 @@ func ask(ctx context.Context, out *term.Out, ch *chhttp.Client) error {
 
 func printTable(out *term.Out, t *chhttp.Table) {
 	columns := make([]term.Column, len(t.Columns))
+	decimals := make([]int, len(t.Columns)) // the same for all values of a column
 	for i, c := range t.Columns {
 		columns[i] = term.Column{Name: strings.ReplaceAll(c.Name, "_", " "), Right: isNumber(c.Type)}
+		if strings.Contains(c.Type, "Decimal") {
+			decimals[i] = 2
+		}
+		for _, row := range t.Rows {
+			if n, ok := row[i].(json.Number); ok {
+				_, frac, _ := strings.Cut(n.String(), ".")
+				decimals[i] = max(decimals[i], len(frac))
+			}
+		}
 	}
 	rows := make([][]string, len(t.Rows))
 	for r, row := range t.Rows {
 		for i, v := range row {
-			rows[r] = append(rows[r], cell(v, t.Columns[i].Type))
+			rows[r] = append(rows[r], cell(v, decimals[i]))
 		}
 	}
 	out.Table("    ", columns, rows)
@@ -101,27 +111,19 @@ func isNumber(typ string) bool {
 	return false
 }
 
-// cell writes a value; amounts with both of their decimals.
-func cell(v any, typ string) string {
+// cell writes a value, a number with that many decimals.
+func cell(v any, decimals int) string {
 	switch v := v.(type) {
 	case nil:
 		return "–"
 	case string:
 		return v
 	case json.Number:
-		s := v.String()
-		if strings.Contains(typ, "Decimal") || strings.Contains(typ, "Float") {
-			whole, frac, _ := strings.Cut(s, ".")
-			if strings.Contains(typ, "Decimal") {
-				for len(frac) < 2 {
-					frac += "0"
-				}
-			}
-			if frac != "" {
-				return whole + "." + frac
-			}
+		whole, frac, _ := strings.Cut(v.String(), ".")
+		if decimals == 0 {
+			return whole
 		}
-		return s
+		return whole + "." + frac + strings.Repeat("0", max(0, decimals-len(frac)))
 	default:
 		return fmt.Sprint(v)
 	}

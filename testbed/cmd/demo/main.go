@@ -118,13 +118,14 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	if err != nil {
 		return err
 	}
+	ch := &chhttp.Client{URL: "http://" + places[clickHouseHTTP].addr, Database: "analytics"}
 	defer func() {
+		ch.Close()
 		if stopErr := p.stop(); err == nil && stopErr != nil {
 			err = stopErr
 		}
 	}()
 	printPlaces(out, o, places)
-	ch := &chhttp.Client{URL: "http://" + places[clickHouseHTTP].addr, Database: "analytics"}
 	began := time.Now()
 	if err := p.awaitReady(ctx, ch, places); err != nil {
 		return err
@@ -169,7 +170,7 @@ func heading(out *term.Out, n int, s string) {
 func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*place, ch *chhttp.Client, p *process) (*load.Run, error) {
 	r, err := load.NewRun(load.RunConfig{
 		Generator: load.GeneratorConfig{
-			Seed: o.seed, Events: o.events, End: time.Now().Truncate(time.Second), Span: time.Hour,
+			Seed: o.seed, Events: o.events, End: time.Now().Truncate(time.Minute), Span: time.Hour,
 			Paths: [3]float64{load.OTLPGRPC: 70, load.OTLPHTTP: 10, load.Segment: 20},
 			Late:  0.02, Bad: 0.01, Duplicates: o.duplicates,
 		},
