@@ -34,15 +34,16 @@ func (x *eventsExporter) bisect(ctx context.Context, b *block, batch event.Batch
 
 // tryRange stores the events at [from, to) of the batch.
 func (x *eventsExporter) tryRange(ctx context.Context, b *block, batch event.Batch, known []int, from, to int) error {
+	var reader event.Reader
 	b.events.reset()
-	b.reader.Reset(batch)
+	reader.Reset(batch)
 	for i := 0; i < to; i++ {
-		e := b.reader.Next()
+		e := reader.Next()
 		if i < from {
 			continue
 		}
 		if _, found := slices.BinarySearch(known, i); !found {
-			_ = b.events.add(e, b.reader.ResourceIndex()) // it fitted before
+			_ = b.events.add(e, reader.ResourceIndex()) // it fitted before
 		}
 	}
 	err := x.insert(ctx, x.cfg.Events.Name, b.events.rows, b.events.columns)
@@ -50,9 +51,9 @@ func (x *eventsExporter) tryRange(ctx context.Context, b *block, batch event.Bat
 		return err
 	}
 	if b.events.rows == 1 {
-		b.reader.Reset(batch)
+		reader.Reset(batch)
 		for i := 0; i < to; i++ {
-			e := b.reader.Next()
+			e := reader.Next()
 			if _, found := slices.BinarySearch(known, i); i >= from && !found {
 				x.failRow(ctx, b, i, e, &rowError{reason: reasonRefused}, serverError(err))
 			}

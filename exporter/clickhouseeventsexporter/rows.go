@@ -48,8 +48,7 @@ type eventRows struct {
 	path      []string // keys from the properties to the value at hand, for error pointers
 	element   int      // index in the array of objects at hand, or -1; it follows path[elementAt-1]
 	elementAt int
-	resources string // JSON of the present resource
-	resourceN int    // its number; see event.Reader.ResourceIndex
+	resources []string // JSON of each resource of the batch, by event.Reader.ResourceIndex less 1; "" until needed
 	hex       [32]byte
 	input     proto.Input
 }
@@ -85,7 +84,9 @@ func (r *eventRows) reset() {
 			c.Reset()
 		}
 	}
-	r.rows, r.resourceN = 0, 0
+	r.rows = 0
+	clear(r.resources)
+	r.resources = r.resources[:0]
 }
 
 // add appends the event. On an error nothing was added. resource is Reader.ResourceIndex.
@@ -104,8 +105,11 @@ func (r *eventRows) add(e *event.Event, resource int) *rowError {
 	}
 	r.time.AppendTime(int64(at))
 	r.received.AppendTime(int64(e.Received))
-	if resource != r.resourceN {
-		r.resourceN, r.resources = resource, resourceJSON(e.Resource)
+	for len(r.resources) < resource {
+		r.resources = append(r.resources, "")
+	}
+	if r.resources[resource-1] == "" {
+		r.resources[resource-1] = resourceJSON(e.Resource)
 	}
 	r.id.AppendString(e.ID)
 	r.name.AppendString(e.Name)
@@ -118,7 +122,7 @@ func (r *eventRows) add(e *event.Event, resource int) *rowError {
 	r.schemaVersion.AppendString(e.SchemaVersion)
 	r.addHex(r.trace, e.TraceID[:], e.TraceID.IsEmpty())
 	r.addHex(r.span, e.SpanID[:], e.SpanID.IsEmpty())
-	r.resource.AppendString(r.resources)
+	r.resource.AppendString(r.resources[resource-1])
 	r.properties.AppendBytes(r.json)
 	r.rows++
 	return nil
