@@ -20,9 +20,9 @@ import (
 
 // Bounds of a schema document. They keep a mistaken or hostile document from costing more than itself.
 const (
-	maxDocumentDepth = 128     // levels of JSON
-	maxDocumentNodes = 100_000 // JSON values
-	maxExponent      = 400     // of a number: the library expands it to all its digits
+	maxDocumentDepth = 128    // levels of JSON
+	maxDocumentNodes = 20_000 // JSON values; the library compiles in the square of them
+	maxExponent      = 400    // of a number: the library expands it to all its digits
 )
 
 // documentURL is the name under which the library knows the document. It cannot be loaded from anywhere.

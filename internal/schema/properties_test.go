@@ -120,6 +120,7 @@ func TestCompileRefusesWithPlaceAndMend(t *testing.T) {
 	f(property(`{"type":"strin"}`), "#/properties/a/type")
 	f(property(`{"minimum":1e999999}`), "out of range")
 	f(strings.Repeat(`{"not":`, 200)+`{}`+strings.Repeat(`}`, 200), "nests deeper")
+	f(`{"examples":[1`+strings.Repeat(`,1`, 20_000)+`]}`, "more than 20000 JSON values")
 	f(property(`{"$ref":"https://example.com/a.json"}`), "may refer only to itself")
 	f(property(`{"$ref":"other.json"}`), "may refer only to itself")
 	f(property(`{"$ref":"file:///etc/passwd"}`), "may refer only to itself")
