@@ -5,7 +5,7 @@
 // ClickHouse has against what was sent, event for event, and asks what an analyst would ask.
 //
 // Each flag has an environment variable, so that `make demo` can be told: DEMO_EVENTS, DEMO_KEEP, DEMO_SEED,
-// DEMO_DUPLICATES, DEMO_DATA_DIR. Addresses are those of the quickstart (MILLRACE_OTLP_GRPC and so on); a default
+// DEMO_DUPLICATES, DEMO_DATA_DIR, DEMO_BINARY. Addresses are those of the quickstart (MILLRACE_OTLP_GRPC and so on); a default
 // port that is taken is replaced by a free one.
 package main
 
@@ -70,7 +70,7 @@ func parse(args []string) (*options, error) {
 		return n
 	}
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
-	fs.StringVar(&o.binary, "binary", "bin/millrace", "the collector to start")
+	fs.StringVar(&o.binary, "binary", env("DEMO_BINARY", "bin/millrace"), "the collector to start (DEMO_BINARY)")
 	fs.StringVar(&o.config, "config", "configs/quickstart.yaml", "its configuration")
 	fs.StringVar(&o.dataDir, "data", env("DEMO_DATA_DIR", "./data/demo"), "directory for all that is kept; emptied at the start if an earlier demo made it (DEMO_DATA_DIR)")
 	fs.Int64Var(&o.events, "events", int64(number("DEMO_EVENTS", 1_000_000)), "events to send (DEMO_EVENTS)")
@@ -114,6 +114,7 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	if err := freshDirectory(o.dataDir); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, mark(o.dataDir, "")) }()
 	p, err := start(o, places)
 	if err != nil {
 		return err
@@ -178,7 +179,7 @@ func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*
 			OTLPGRPC: places[otlpGRPC].addr, OTLPHTTP: "http://" + places[otlpHTTP].addr,
 			Segment: "http://" + places[segment].addr, SegmentKeys: load.QuickstartSegmentKeys(),
 		},
-		Batch: 2000, SegmentBatch: 500, Record: true,
+		Batch: 2000, SegmentBatch: 500, InFlight: 4, Record: true,
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -84,7 +87,7 @@ func printPlaces(out *term.Out, o *options, places map[string]*place) {
 	}
 }
 
-// marker says that a directory is a demo's, to be emptied by the next one.
+// marker says that a directory is a demo's, to be emptied by the next one, and which process uses it.
 const marker = ".millrace-demo"
 
 func manifestPath(o *options) string { return filepath.Join(o.dataDir, "manifest") }
@@ -97,8 +100,12 @@ func freshDirectory(dir string) error {
 		return fmt.Errorf("preparing the data directory: %w", err)
 	}
 	if len(entries) > 0 {
-		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
+		b, err := os.ReadFile(filepath.Join(dir, marker))
+		if err != nil {
 			return fmt.Errorf("the data directory %s is not empty and no earlier demo made it: choose another with DEMO_DATA_DIR", dir)
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && alive(pid) {
+			return fmt.Errorf("another demo (process %d) uses the data directory %s: end it, or choose another with DEMO_DATA_DIR", pid, dir)
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("emptying the data directory: %w", err)
@@ -107,8 +114,18 @@ func freshDirectory(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("preparing the data directory: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, marker), []byte("This directory is the demo's: the next demo empties it.\n"), 0o644); err != nil {
-		return fmt.Errorf("preparing the data directory: %w", err)
+	return mark(dir, strconv.Itoa(os.Getpid()))
+}
+
+// mark writes who uses the directory; "" is nobody any more.
+func mark(dir, who string) error {
+	if err := os.WriteFile(filepath.Join(dir, marker), []byte(who+"\n"), 0o644); err != nil {
+		return fmt.Errorf("marking the data directory: %w", err)
 	}
 	return nil
+}
+
+func alive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	return pid > 1 && err == nil && p.Signal(syscall.Signal(0)) == nil
 }
