@@ -7,6 +7,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/millrace/millrace/testbed/term"
 )
 
 // Row is what a sink holds of one event.
@@ -27,6 +29,8 @@ type CompareOptions struct {
 	// it, there must be a row for every acknowledged copy, and there may be one more for every copy or attempt whose
 	// outcome is not known.
 	Deduplicated bool
+	// Shared is for tables that hold other runs' rows too: rows whose ID was never sent are then not looked at.
+	Shared bool
 	// Samples is how many finds of each class are kept as text (default 5).
 	Samples int
 }
@@ -57,9 +61,9 @@ func (c *Comparison) OK() bool {
 // Verdict says it in one line.
 func (c *Comparison) Verdict() string {
 	if c.OK() {
-		s := fmt.Sprintf("all %d events are there, each as often as it must be and with its values", c.Matched)
+		s := fmt.Sprintf("all %s events are there, each as often as it must be and with its values", term.Number(c.Matched))
 		if c.Open > 0 {
-			s += fmt.Sprintf("; %d were never acknowledged, %d of them are there", c.Open, c.OpenThere)
+			s += fmt.Sprintf("; %s were never acknowledged, %s of them are there", term.Number(c.Open), term.Number(c.OpenThere))
 		}
 		return s
 	}
@@ -72,10 +76,10 @@ func (c *Comparison) Verdict() string {
 		{c.Misplaced, "in the wrong table"}, {c.Unexpected, "unexpected"},
 	} {
 		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+			parts = append(parts, term.Number(p.n)+" "+p.what)
 		}
 	}
-	return fmt.Sprintf("MISMATCH: %s, of %d events", strings.Join(parts, ", "), c.Expected)
+	return fmt.Sprintf("MISMATCH: %s, of %s events", strings.Join(parts, ", "), term.Number(c.Expected))
 }
 
 // PrintSamples prints the examples of what is wrong, one to a line.
@@ -121,6 +125,9 @@ func Compare(m *Manifest, rows iter.Seq2[Row, error], opts CompareOptions) (*Com
 		id, ok := parseID(row.ID)
 		i, known := byID[id]
 		if !ok || !known || m.entries[i].sent == 0 {
+			if opts.Shared {
+				continue
+			}
 			c.Unexpected++
 			note("unexpected", "%s %q", row.ID, row.Name)
 			continue

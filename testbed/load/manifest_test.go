@@ -172,6 +172,17 @@ func TestCompareFindsWhatWasPlanted(t *testing.T) {
 	f(func(m *Manifest, rows []Row) []Row { m.entries[0].unsure = 1; return append(rows, rows[0]) }, Comparison{}, "", "")
 }
 
+func TestCompareInASharedTableLooksAtItsOwnRowsOnly(t *testing.T) {
+	m, rows := recorded(t, 500)
+	others := append([]Row{{ID: "00000000-0000-4000-8000-000000000000"}}, rows...)
+	c, err := Compare(m, each(others), CompareOptions{Shared: true})
+	require.NoError(t, err)
+	require.True(t, c.OK(), c.Verdict())
+	c, err = Compare(m, each(others[2:]), CompareOptions{Shared: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, c.Lost)
+}
+
 func TestCompareOfADeduplicatingSinkWantsEachEventOnce(t *testing.T) {
 	m, rows := recorded(t, 500)
 	for i := range m.entries {

@@ -91,10 +91,14 @@ func (p *progress) line(now time.Time, stored int64) string {
 		dress func(string) string
 	}
 	same := func(s string) string { return s }
+	acknowledged := " acknowledged"
+	if p.o.TTY() && p.o.Width() < 120 {
+		acknowledged = " acked"
+	}
 	fields := []field{
 		{fmt.Sprintf("%7s/s", term.Number(int64(rate))), same},
 		{term.Number(s.Sent) + " sent", same},
-		{term.Number(s.Acked) + " acknowledged", same},
+		{term.Number(s.Acked) + acknowledged, same},
 	}
 	if stored >= 0 {
 		fields = append(fields, field{term.Number(stored) + " stored", same})

@@ -27,6 +27,7 @@ func verify(ctx context.Context, out *term.Out, args []string) error {
 	fs.StringVar(&tables.Failed, "failed", "analytics.failed_events", "table of the failed events")
 	fs.StringVar(&tables.Where, "where", "1", "SQL condition that holds for this run's rows in both tables")
 	fs.BoolVar(&opts.Deduplicated, "deduplicated", false, "further copies must not have been stored")
+	fs.BoolVar(&opts.Shared, "shared", false, "the tables hold other runs' events too: do not count those as unexpected")
 	fs.IntVar(&opts.Samples, "samples", 5, "examples to show of each kind of mismatch")
 	if err := fs.Parse(args); err != nil {
 		return err
