@@ -74,7 +74,7 @@ func (c *Client) Query(ctx context.Context, sql string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("asking ClickHouse: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		if err != nil {
 			return nil, fmt.Errorf("asking ClickHouse: status %d: %w", resp.StatusCode, err)
@@ -118,7 +118,7 @@ func (c *Client) Table(ctx context.Context, sql string) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	var t Table
 	dec := json.NewDecoder(body)
 	dec.UseNumber()
@@ -134,7 +134,7 @@ func (c *Client) Int(ctx context.Context, sql string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(body, 64))
 	if err != nil {
 		return 0, fmt.Errorf("reading ClickHouse's answer: %w", err)
@@ -219,7 +219,7 @@ func (s *Stream) Int64() int64 {
 
 func (s *Stream) fail(err error) bool {
 	if s.err == nil && err != nil {
-		if err == io.EOF { // in the middle of a row
+		if errors.Is(err, io.EOF) { // in the middle of a row
 			err = io.ErrUnexpectedEOF
 		}
 		s.err = err

@@ -92,7 +92,8 @@ func (b *batcher) add(e *simEvent) *batch {
 	}
 	p := &b.otlp[e.path]
 	b.record = e.appendRecord(b.record[:0])
-	dst := append(p.records[e.tenant], 2<<3|wireBytes)
+	dst := p.records[e.tenant]
+	dst = append(dst, 2<<3|wireBytes)
 	dst = binary.AppendUvarint(dst, uint64(len(b.record)))
 	p.records[e.tenant] = append(dst, b.record...)
 	if recording {
@@ -123,7 +124,8 @@ func (b *batcher) flushOTLP(path Path) *batch {
 
 func (b *batcher) flushSegment(tenant uint8) *batch {
 	p := &b.segment[tenant]
-	body := append(p.body, segmentTail...)
+	body := p.body
+	body = append(body, segmentTail...)
 	out := &batch{path: Segment, tenant: tenant, events: p.events, entries: p.entries, body: append([]byte(nil), body...)}
 	p.body, p.events, p.entries = body[:0], 0, nil
 	return out

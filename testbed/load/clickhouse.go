@@ -62,7 +62,7 @@ func yieldRows(ctx context.Context, c *chhttp.Client, sql string, yield func(Row
 		yield(Row{}, err)
 		return false
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }() // what matters was read, or is an error already
 	for s.More() {
 		row := read(s)
 		if s.Err() != nil {

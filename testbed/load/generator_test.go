@@ -5,11 +5,11 @@ package load
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +24,10 @@ import (
 
 const schemaDir = "../../configs/schemas"
 
-func newGenerator(t testing.TB, cfg GeneratorConfig) *Generator {
-	t.Helper()
+func newGenerator(tb testing.TB, cfg GeneratorConfig) *Generator {
+	tb.Helper()
 	g, err := NewGenerator(cfg)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return g
 }
 
@@ -224,6 +224,7 @@ func TestOTLPBytesAreWhatPdataWrites(t *testing.T) {
 }
 
 func jsonOf(t *testing.T, logs plog.Logs) string {
+	t.Helper()
 	b, err := (&plog.JSONMarshaler{}).MarshalLogs(logs)
 	require.NoError(t, err)
 	return string(b)
@@ -245,7 +246,7 @@ func schemas(t *testing.T) map[string][]*jsonschema.Schema {
 		s, err := c.Compile(f)
 		require.NoError(t, err)
 		out[m[1]] = append(out[m[1]], s)
-		require.Equal(t, fmt.Sprint(len(out[m[1]])), m[2], "versions of %s have a gap", m[1])
+		require.Equal(t, strconv.Itoa(len(out[m[1]])), m[2], "versions of %s have a gap", m[1])
 	}
 	return out
 }

@@ -246,17 +246,18 @@ func (m *Manifest) WriteFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("writing manifest: %w", err)
 	}
-	defer os.Remove(f.Name()) // after the rename there is none of that name
+	defer func() { _ = os.Remove(f.Name()) }() // after the rename there is none of that name
 	sum := crc32.New(castagnoli)
 	w := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<16)
-	w.WriteString(manifestMagic) // a bufio.Writer keeps its first error for Flush
-	w.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(header))))
-	w.Write(header)
+	put := func(b []byte) { _, _ = w.Write(b) } // a bufio.Writer keeps its first error for Flush
+	put([]byte(manifestMagic))
+	put(binary.LittleEndian.AppendUint32(nil, uint32(len(header))))
+	put(header)
 	m.mu.Lock()
 	var b [entrySize]byte
 	for i := range m.entries {
 		m.entries[i].encode(&b)
-		w.Write(b[:])
+		put(b[:])
 	}
 	m.mu.Unlock()
 	err = w.Flush()

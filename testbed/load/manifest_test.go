@@ -12,11 +12,11 @@ import (
 )
 
 // recorded returns a manifest of which all was sent and acknowledged once, and the rows that a faithful sink has.
-func recorded(t testing.TB, events int64) (*Manifest, []Row) {
-	t.Helper()
+func recorded(tb testing.TB, events int64) (*Manifest, []Row) {
+	tb.Helper()
 	cfg := mixed(events)
 	cfg.Duplicates = 0
-	g := newGenerator(t, cfg)
+	g := newGenerator(tb, cfg)
 	m := NewManifest(cfg)
 	g.Record(m)
 	for g.next() != nil {
@@ -86,7 +86,7 @@ func FuzzDecodeManifest(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(b)
 	f.Add(b[:40])
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(_ *testing.T, b []byte) {
 		m, err := decodeManifest(b)
 		if err != nil {
 			return

@@ -365,7 +365,7 @@ func TestRunReachesAServerThatComesLater(t *testing.T) {
 	require.NoError(t, err)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(l) }() // ends with Close
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	require.NoError(t, <-done)
 	require.EqualValues(t, 20, r.Stats().Acked)
 	require.Zero(t, r.Manifest().Summary().Unsure, "a refused connection cannot have stored anything")

@@ -64,7 +64,7 @@ func (s *httpSender) send(ctx context.Context, b *batch) outcome {
 	if err != nil {
 		return outcome{verdict: retryable, unsure: !errors.Is(err, syscall.ECONNREFUSED), err: fmt.Errorf("sending: %w", err)}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // what matters was read
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	switch {
 	case resp.StatusCode/100 == 2 && err != nil:
@@ -124,7 +124,7 @@ func compress(b []byte) []byte {
 	w := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(w)
 	w.Reset(&out)
-	w.Write(b) // a bytes.Buffer takes all
-	w.Close()
+	_, _ = w.Write(b) // a bytes.Buffer takes all
+	_ = w.Close()
 	return out.Bytes()
 }

@@ -66,7 +66,7 @@ func TestDemoSaysWhyTheCollectorDidNotStart(t *testing.T) {
 		require.NoError(t, err)
 		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 		require.NoError(t, err)
-		defer out.Close()
+		defer func() { _ = out.Close() }()
 		require.ErrorContains(t, run(context.Background(), term.New(out), o), want)
 	}
 	f("", "is missing: run make build first")
@@ -96,7 +96,7 @@ func TestFreshDirectoryEmptiesOnlyWhatADemoLeft(t *testing.T) {
 func TestPlacesThatAreTakenAreMovedUnlessTheyWereAskedFor(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	for _, name := range placeOrder {
 		t.Setenv(name, "")
 	}
@@ -106,6 +106,13 @@ func TestPlacesThatAreTakenAreMovedUnlessTheyWereAskedFor(t *testing.T) {
 	for _, p := range places {
 		require.False(t, seen[p.addr], "two get %s", p.addr)
 		seen[p.addr] = true
+	}
+	if taken, err := net.Listen("tcp", "127.0.0.1:4317"); err == nil {
+		moved, err := choosePlaces()
+		require.NoError(t, err)
+		require.Equal(t, "127.0.0.1:4317", moved[otlpGRPC].moved)
+		require.NotEqual(t, "127.0.0.1:4317", moved[otlpGRPC].addr)
+		require.NoError(t, taken.Close())
 	}
 	t.Setenv(segment, l.Addr().String())
 	_, err = choosePlaces()

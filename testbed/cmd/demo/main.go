@@ -34,7 +34,10 @@ type options struct {
 	keep                    bool
 }
 
-func main() {
+func main() { os.Exit(command()) }
+
+// command returns the exit code.
+func command() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o, err := parse(os.Args[1:])
@@ -43,15 +46,15 @@ func main() {
 	}
 	switch {
 	case err == nil:
-		return
+		return 0
 	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
+		return 2
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing is left running")
-		os.Exit(130)
+		return 130
 	default:
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
-		os.Exit(1)
+		return 1
 	}
 }
 
@@ -248,7 +251,7 @@ func check(ctx context.Context, out *term.Out, o *options, r *load.Run, ch *chht
 		{"analytics.failed_events", number(sum.ExpectedFailed), number(c.Failed), "events that break their schema, with the reason"},
 	})
 	if sum.Duplicates > 0 {
-		out.Printf("  %s\n", out.Dim(fmt.Sprintf("%s further copies were sent on purpose.", term.Number(sum.Duplicates))))
+		out.Printf("  %s\n", out.Dim(term.Number(sum.Duplicates)+" further copies were sent on purpose."))
 	}
 	if !c.OK() {
 		out.Printf("\n  %s %s\n", out.Bad("✗"), c.Verdict())

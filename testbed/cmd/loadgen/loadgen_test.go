@@ -85,7 +85,7 @@ func TestSendWritesAManifestOfWhatArrived(t *testing.T) {
 	dir := t.TempDir()
 	out, err := os.Create(filepath.Join(dir, "out"))
 	require.NoError(t, err)
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	manifest := filepath.Join(dir, "manifest")
 	require.NoError(t, run(context.Background(), term.New(out), []string{
 		"-events", "1000", "-duplicates", "0.1", "-mix", "otlp_grpc=1", "-otlp-grpc", l.Addr().String(), "-manifest", manifest,

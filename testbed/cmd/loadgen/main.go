@@ -24,20 +24,23 @@ const usage = `Usage:
 Each command explains its flags with -h.
 `
 
-func main() {
+func main() { os.Exit(command()) }
+
+// command returns the exit code.
+func command() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	out := term.New(os.Stdout)
 	err := run(ctx, out, os.Args[1:])
 	switch {
 	case err == nil:
+		return 0
 	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
+		return 2
 	default:
 		out.ClearLive()
 		fmt.Fprintf(os.Stderr, "loadgen: %v\n", err)
-		stop()
-		os.Exit(1)
+		return 1
 	}
 }
 
@@ -52,7 +55,7 @@ func run(ctx context.Context, out *term.Out, args []string) error {
 	case "verify":
 		return verify(ctx, out, args)
 	case "print":
-		return printManifest(out, args)
+		return printManifest(args)
 	case "help":
 		fmt.Fprint(os.Stderr, usage)
 		return nil

@@ -60,7 +60,7 @@ func compare(ctx context.Context, out *term.Out, m *load.Manifest, ch *chhttp.Cl
 	return errMismatch
 }
 
-func printManifest(out *term.Out, args []string) error {
+func printManifest(args []string) error {
 	fs := flag.NewFlagSet("loadgen print", flag.ContinueOnError)
 	summary := fs.Bool("summary", false, "only the summary")
 	if err := fs.Parse(args); err != nil {
