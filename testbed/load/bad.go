@@ -26,10 +26,10 @@ func (b BadKind) String() string {
 // Fails says whether a schema check refuses the event.
 func (b BadKind) Fails() bool { return b != Good && b != UnknownName }
 
-// spoil makes the event a bad one. Kinds that the event has no property for give way to the next kind; a missing
-// property every event can have.
+// spoil makes the event a bad one. Kinds that the event has no property for give way to another that fails; a
+// missing property every event can have.
 func (g *Generator) spoil(e *simEvent) {
-	for k := BadKind(1 + g.rng.IntN(int(numBadKinds-1))); ; k = k%(numBadKinds-1) + 1 {
+	for k := BadKind(1 + g.rng.IntN(int(numBadKinds-1))); ; k = k%(UnknownName-1) + 1 {
 		if g.spoilAs(e, k) {
 			e.bad = k
 			return

@@ -35,7 +35,7 @@ type GeneratorConfig struct {
 	LateMax time.Duration
 	// Duplicates is the share of events of which a second copy is sent, at once or later.
 	Duplicates float64
-	// Bad is the share of events that are spoilt, in equal parts by each BadKind.
+	// Bad is the share of events that are spoilt, by each BadKind that the event has something for.
 	Bad float64
 }
 
