@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -39,8 +38,9 @@ type eventsExporter struct {
 	tables   *tables
 	inserter *inserter
 
-	// blocks holds *block between batches, so that a steady load allocates nothing. Any goroutine.
-	blocks sync.Pool
+	// blocks keeps one block for each worker between batches, so that a steady load allocates nothing: a sync.Pool
+	// would lose them, and their tens of megabytes, to every second garbage collection. Any goroutine.
+	blocks chan *block
 }
 
 // block is what one batch is built in.
@@ -109,6 +109,7 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 		workers = max(1, x.cfg.QueueConfig.Get().NumConsumers)
 	}
 	x.inserter = newInserter(x.cfg, tlsConfig, workers)
+	x.blocks = make(chan *block, workers)
 
 	// Readers want the tables before the first event comes. A server that is not there yet is no reason not to
 	// start: the first batch tries again, and waits.
@@ -171,8 +172,10 @@ func (x *eventsExporter) consumeLogs(ctx context.Context, ld plog.Logs) error {
 }
 
 func (x *eventsExporter) takeBlock(l *layout) *block {
-	b, _ := x.blocks.Get().(*block)
-	if b == nil {
+	var b *block
+	select {
+	case b = <-x.blocks:
+	default:
 		b = &block{failed: newFailedRows()}
 	}
 	if b.events == nil || b.events.layout != l {
@@ -187,7 +190,10 @@ func (x *eventsExporter) giveBlock(b *block) {
 	b.failed.reset()
 	b.inFailed = b.inFailed[:0]
 	b.sorted.Release()
-	x.blocks.Put(b)
+	select {
+	case x.blocks <- b:
+	default: // there are more workers than the configuration says
+	}
 }
 
 // build reads the batch into the block, in the order of the table's default sorting key: the server then need

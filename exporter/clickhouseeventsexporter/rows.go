@@ -41,6 +41,9 @@ type eventRows struct {
 	properties                                                *native.JSON
 	typed                                                     []native.Column // by index in layout.columns; nil until needed
 
+	plan      *node // of the last event's schema, named by planOf
+	planOf    [2]string
+	expected  []expectation
 	touched   []int // columns of typed that the present row has touched
 	json      []byte
 	nested    bool     // an object is among what stands in json; see paths.go
@@ -86,6 +89,8 @@ func (r *eventRows) reset() {
 	}
 	r.rows = 0
 	clear(r.resources)
+	clear(r.expected)
+	r.expected, r.plan, r.planOf = r.expected[:0], nil, [2]string{}
 	r.resources = r.resources[:0]
 }
 
@@ -144,15 +149,12 @@ func (r *eventRows) addHex(c *native.String, id []byte, empty bool) {
 
 // addProperties puts declared properties into their columns and the rest into r.json.
 func (r *eventRows) addProperties(e *event.Event) *rowError {
-	plan := &node{column: -1}
-	if s := r.layout.snapshot.Find(e.Schema, e.SchemaVersion); s != nil && e.Schema != "" {
-		plan = r.layout.plans[s]
-	}
+	r.choosePlan(e)
 	r.json = append(r.json[:0], '{')
 	r.nested, r.dotted = false, false
 	for i := range e.Properties {
 		p := &e.Properties[i]
-		if err := r.addMember(plan, p.Key, p.Value, 0); err != nil {
+		if err := r.addMember(r.child(i, p.Key), p.Key, p.Value, 0); err != nil {
 			return err
 		}
 	}
@@ -172,9 +174,46 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 	return nil
 }
 
-// addMember puts one member of an object that n describes into its column, or into r.json.
-func (r *eventRows) addMember(n *node, key string, v event.Value, depth int) *rowError {
-	child := n.children[key]
+// choosePlan finds the plan for the event. Events come sorted by name, so it is mostly the last one's.
+func (r *eventRows) choosePlan(e *event.Event) {
+	if e.Schema == r.planOf[0] && e.SchemaVersion == r.planOf[1] && r.plan != nil {
+		return
+	}
+	r.plan, r.planOf = noPlan, [2]string{e.Schema, e.SchemaVersion}
+	r.expected = r.expected[:0]
+	if e.Schema == "" {
+		return
+	}
+	if s := r.layout.snapshot.Find(e.Schema, e.SchemaVersion); s != nil {
+		r.plan = r.layout.plans[s]
+	}
+}
+
+// noPlan is that of events without a schema.
+var noPlan = newNode()
+
+// expectation is what stood at one place among the properties of the event before: producers keep their order, so
+// comparing the key mostly saves looking it up.
+type expectation struct {
+	key   string
+	child *node
+}
+
+// child returns the node for the event's i-th property.
+func (r *eventRows) child(i int, key string) *node {
+	for len(r.expected) <= i {
+		r.expected = append(r.expected, expectation{})
+	}
+	x := &r.expected[i]
+	if x.key != key || x.child == nil {
+		*x = expectation{key, r.plan.children[key]}
+	}
+	return x.child
+}
+
+// addMember puts one member of an object into its column, or into r.json. child is what the schema says of it, or
+// nil.
+func (r *eventRows) addMember(child *node, key string, v event.Value, depth int) *rowError {
 	switch {
 	case child == nil || v.Kind() == event.KindEmpty && child.column < 0:
 		return r.addJSON(key, v)
@@ -200,7 +239,7 @@ func (r *eventRows) addObject(n *node, key string, v event.Value, depth int) *ro
 	r.json = append(r.json, '{')
 	open := len(r.json)
 	for k, m := range v.Members {
-		if err := r.addMember(n, k, m, depth); err != nil {
+		if err := r.addMember(n.children[k], k, m, depth); err != nil {
 			return err
 		}
 	}
@@ -324,11 +363,9 @@ func (r *eventRows) touch(i int) bool {
 		c = native.New(r.layout.columns[i].typ, r.layout.columns[i].repeated)
 		r.typed[i] = c
 	}
-	if c.Rows() > r.rows {
+	if !c.Seek(r.rows) {
 		return false
 	}
-	c.Fill(r.rows)
-	c.Mark()
 	r.touched = append(r.touched, i)
 	return true
 }

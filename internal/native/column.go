@@ -11,6 +11,7 @@ package native
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/ClickHouse/ch-go/proto"
 
@@ -30,7 +31,7 @@ var (
 // Column is one column of a block under construction. It is owned by one goroutine at a time.
 //
 // A row is appended by Append; Fill appends defaults up to a number of rows, so that a column need not be
-// touched for rows that have nothing for it. Rollback takes back what came after Mark, so that a row that
+// touched for rows that have nothing for it. Rollback takes back what came after Seek, so that a row that
 // fails half-way leaves no trace.
 type Column interface {
 	proto.ColInput
@@ -39,9 +40,10 @@ type Column interface {
 	Append(v event.Value) error
 	// Fill appends NULLs, or the type's default where it is not nullable, until there are n rows.
 	Fill(n int)
-	// Mark remembers the present end for Rollback. There is one mark; Reset sets it to the start.
-	Mark()
-	// Rollback removes all that was appended since Mark.
+	// Seek makes the column ready for the row at index n: it fills it up to n rows and remembers that end for
+	// Rollback. It returns false, and does nothing, where the column has that row already.
+	Seek(n int) bool
+	// Rollback removes all that was appended since Seek.
 	Rollback()
 	// Reset empties the column and keeps its memory.
 	Reset()
@@ -83,13 +85,35 @@ func (n *nulls) append(null byte) {
 	}
 }
 
+// fill appends NULLs.
+func (n *nulls) fill(more int) {
+	if n.on {
+		n.of = appendByte(n.of, 1, more)
+	}
+}
+
+// appendByte appends b n times.
+func appendByte(dst []byte, b byte, n int) []byte {
+	dst = slices.Grow(dst, n)
+	start := len(dst)
+	dst = dst[:start+n]
+	if b == 0 {
+		clear(dst[start:])
+		return dst
+	}
+	for i := range dst[start:] {
+		dst[start+i] = b
+	}
+	return dst
+}
+
 func (n *nulls) truncate(rows int) {
 	if n.on {
 		n.of = n.of[:rows]
 	}
 }
 
-// mark is the end of a column at Mark.
+// mark is the end of a column at Seek.
 type mark struct{ rows, bytes int }
 
 func (n *nulls) encode(b *proto.Buffer) {

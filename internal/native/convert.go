@@ -140,11 +140,13 @@ func decimal(v event.Value, t schema.Type) (lo, hi uint64, err error) {
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			return 0, 0, ErrRange
 		}
-		// r/scale is correctly rounded while both are exact doubles: then r is the decimal that f stands for.
-		if t.Precision <= 15 && t.Scale <= 15 {
-			scale := float64(pow10[t.Scale])
-			if r := math.RoundToEven(f * scale); math.Abs(r) < float64(pow10[t.Precision]) && r/scale == f {
-				return uint64(int64(r)), 0, nil
+		// Of up to 15 digits no two decimals have one double: if r/10^scale, rounded once, is f, then r is what f
+		// stands for.
+		if scale := float64(pow10[min(t.Scale, 15)]); t.Scale <= 15 {
+			r := math.RoundToEven(f * scale)
+			if math.Abs(r) < 1e15 && math.Abs(r) < float64(pow10[min(t.Precision, 18)]) && r/scale == f {
+				i := int64(r)
+				return uint64(i), uint64(i >> 63), nil
 			}
 		}
 		digits = strconv.AppendFloat(buf[:0], f, 'f', -1, 64)

@@ -97,16 +97,22 @@ func (c *Fixed) put(lo, hi uint64) {
 
 // Fill implements Column.
 func (c *Fixed) Fill(n int) {
-	var zero [16]byte
-	for c.rows < n {
-		c.buf = append(c.buf, zero[:c.width]...)
-		c.rows++
-		c.nulls.append(1)
+	if more := n - c.rows; more > 0 {
+		c.buf = appendByte(c.buf, 0, more*c.width)
+		c.nulls.fill(more)
+		c.rows = n
 	}
 }
 
-// Mark implements Column.
-func (c *Fixed) Mark() { c.mark = c.rows }
+// Seek implements Column.
+func (c *Fixed) Seek(n int) bool {
+	if c.rows > n {
+		return false
+	}
+	c.Fill(n)
+	c.mark = c.rows
+	return true
+}
 
 // Rollback implements Column.
 func (c *Fixed) Rollback() {
@@ -185,10 +191,14 @@ func (c *Array) Fill(n int) {
 	}
 }
 
-// Mark implements Column.
-func (c *Array) Mark() {
+// Seek implements Column.
+func (c *Array) Seek(n int) bool {
+	if len(c.ends) > n {
+		return false
+	}
+	c.Fill(n)
 	c.mark = len(c.ends)
-	c.elem.Mark()
+	return c.elem.Seek(c.elem.Rows())
 }
 
 // Rollback implements Column.

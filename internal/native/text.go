@@ -64,15 +64,22 @@ func (c *String) Append(v event.Value) error {
 
 // Fill implements Column.
 func (c *String) Fill(n int) {
-	for c.rows < n {
-		c.buf = append(c.buf, 0)
-		c.rows++
-		c.nulls.append(1)
+	if more := n - c.rows; more > 0 {
+		c.buf = appendByte(c.buf, 0, more)
+		c.nulls.fill(more)
+		c.rows = n
 	}
 }
 
-// Mark implements Column.
-func (c *String) Mark() { c.mark = mark{c.rows, len(c.buf)} }
+// Seek implements Column.
+func (c *String) Seek(n int) bool {
+	if c.rows > n {
+		return false
+	}
+	c.Fill(n)
+	c.mark = mark{c.rows, len(c.buf)}
+	return true
+}
 
 // Rollback implements Column.
 func (c *String) Rollback() {
@@ -136,13 +143,23 @@ type LowCardinality struct {
 	numbers  map[string]uint32
 	dict     []byte // the values in order of number, in Native form
 	keys     []uint32
-	recent   string // most rows repeat the row before: its value and number
-	number   uint32
-	known    bool // recent and number are set
+	recent   [64]numbered // values seen lately, by a cheap hash: most rows repeat one, and a map costs more
 	mark     int
 }
 
 var _ Column = (*LowCardinality)(nil)
+
+// numbered is a value of the dictionary and its number. The zero value is none: no value's number is 0 but that of
+// "", which AppendString does not look up here.
+type numbered struct {
+	value  string
+	number uint32
+}
+
+// slot is the place in recent for s, which is not empty.
+func slot(s string) int {
+	return int(s[0]^s[len(s)-1]<<2^s[len(s)/2]<<4^byte(len(s))<<3) & 63
+}
 
 // maxRetained is how many distinct values a dictionary may keep over a Reset; see Reset.
 const maxRetained = 1 << 16
@@ -164,18 +181,21 @@ func (c *LowCardinality) defaults() uint32 {
 
 // AppendString adds a row. s is kept until Reset.
 func (c *LowCardinality) AppendString(s string) {
-	if c.known && s == c.recent {
-		c.keys = append(c.keys, c.number)
+	if s == "" {
+		c.keys = append(c.keys, c.defaults()-1)
 		return
 	}
-	n, ok := c.numbers[s]
-	if !ok {
-		n = uint32(len(c.numbers)) + c.defaults() - 1
-		c.numbers[s] = n
-		c.dict = appendText(c.dict, s)
+	at := &c.recent[slot(s)]
+	if at.value != s {
+		n, ok := c.numbers[s]
+		if !ok {
+			n = uint32(len(c.numbers)) + c.defaults() - 1
+			c.numbers[s] = n
+			c.dict = appendText(c.dict, s)
+		}
+		*at = numbered{s, n}
 	}
-	c.recent, c.number, c.known = s, n, true
-	c.keys = append(c.keys, n)
+	c.keys = append(c.keys, at.number)
 }
 
 // Append implements Column.
@@ -198,8 +218,15 @@ func (c *LowCardinality) Fill(n int) {
 	}
 }
 
-// Mark implements Column.
-func (c *LowCardinality) Mark() { c.mark = len(c.keys) }
+// Seek implements Column.
+func (c *LowCardinality) Seek(n int) bool {
+	if len(c.keys) > n {
+		return false
+	}
+	c.Fill(n)
+	c.mark = len(c.keys)
+	return true
+}
 
 // Rollback implements Column. A value that only the rows had stays in the dictionary: it costs bytes, no harm.
 func (c *LowCardinality) Rollback() { c.keys = c.keys[:c.mark] }
@@ -210,7 +237,8 @@ func (c *LowCardinality) Reset() {
 		c.numbers, c.dict = map[string]uint32{}, nil // one burst must not hold its memory for ever
 	}
 	clear(c.numbers)
-	c.keys, c.dict, c.known, c.recent, c.mark = c.keys[:0], c.dict[:0], false, "", 0
+	c.keys, c.dict, c.mark = c.keys[:0], c.dict[:0], 0
+	clear(c.recent[:])
 	c.numbers[""] = c.defaults() - 1
 	for range c.defaults() {
 		c.dict = append(c.dict, 0)
