@@ -29,19 +29,28 @@ const MaxMembers = 1024
 // ErrTooManyMembers is returned for objects of more than MaxMembers members.
 var ErrTooManyMembers = fmt.Errorf("an object has more than %d members", MaxMembers)
 
+// MaxValues is how many values, nested ones counted, one property, context value or object of properties may have
+// in JSON read here. In memory a value costs many times its text: three bytes of JSON, an empty array in an array,
+// take some fifty.
+const MaxValues = 10_000
+
+// ErrTooManyValues is returned for more than MaxValues values.
+var ErrTooManyValues = fmt.Errorf("there are more than %d values", MaxValues)
+
 // ErrNotUTF8 is returned for JSON strings that are no valid UTF-8.
 var ErrNotUTF8 = errors.New("a string is not valid UTF-8")
 
 // PutJSON reads one JSON value from dec as the property or context value of that key.
 func (d Draft) PutJSON(key string, dec *jx.Decoder) error {
-	return readJSON(dec, d.lr.Attributes().PutEmpty(key), 0)
+	left := MaxValues
+	return readJSON(dec, d.lr.Attributes().PutEmpty(key), 0, &left)
 }
 
 // PutJSONProperties reads one JSON object from dec, each member as a property. A member whose key belongs to
 // the envelope or to a context namespace is kept as a property named "properties." + key, so that producers
 // cannot pass one for the other.
 func (d Draft) PutJSONProperties(dec *jx.Decoder) error {
-	attrs := d.lr.Attributes()
+	attrs, left := d.lr.Attributes(), MaxValues
 	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		if !utf8.Valid(key) {
 			return ErrNotUTF8
@@ -50,12 +59,12 @@ func (d Draft) PutJSONProperties(dec *jx.Decoder) error {
 		if reserved(k) {
 			k = "properties." + k
 		}
-		return readMember(dec, attrs, k, 1)
+		return readMember(dec, attrs, k, 1, &left)
 	})
 }
 
 // readMember reads the value of a member into m. Of a key that stands twice the first wins.
-func readMember(dec *jx.Decoder, m pcommon.Map, key string, depth int) error {
+func readMember(dec *jx.Decoder, m pcommon.Map, key string, depth int, left *int) error {
 	if m.Len() >= MaxMembers {
 		return ErrTooManyMembers
 	}
@@ -63,12 +72,16 @@ func readMember(dec *jx.Decoder, m pcommon.Map, key string, depth int) error {
 	if exists {
 		return dec.Skip()
 	}
-	return readJSON(dec, v, depth)
+	return readJSON(dec, v, depth, left)
 }
 
-func readJSON(dec *jx.Decoder, dst pcommon.Value, depth int) error {
+// readJSON reads a value, and takes it and those below it from left.
+func readJSON(dec *jx.Decoder, dst pcommon.Value, depth int, left *int) error {
 	if depth > MaxDepth {
 		return ErrTooDeep
+	}
+	if *left--; *left < 0 {
+		return ErrTooManyValues
 	}
 	switch dec.Next() {
 	case jx.String:
@@ -95,14 +108,14 @@ func readJSON(dec *jx.Decoder, dst pcommon.Value, depth int) error {
 		return dec.Null()
 	case jx.Array:
 		s := dst.SetEmptySlice()
-		return dec.Arr(func(dec *jx.Decoder) error { return readJSON(dec, s.AppendEmpty(), depth+1) })
+		return dec.Arr(func(dec *jx.Decoder) error { return readJSON(dec, s.AppendEmpty(), depth+1, left) })
 	case jx.Object:
 		m := dst.SetEmptyMap()
 		return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 			if !utf8.Valid(key) {
 				return ErrNotUTF8
 			}
-			return readMember(dec, m, string(key), depth+1)
+			return readMember(dec, m, string(key), depth+1, left)
 		})
 	default:
 		return dec.Skip() // reports the syntax error at its place
@@ -141,7 +154,7 @@ func (v Value) appendJSON(dst []byte, depth int) ([]byte, error) {
 	}
 	switch v.kind {
 	case KindString:
-		return AppendJSONString(dst, v.str), nil
+		return AppendJSONString(dst, v.Str()), nil
 	case KindBool:
 		return strconv.AppendBool(dst, v.Bool()), nil
 	case KindInt:
@@ -150,7 +163,7 @@ func (v Value) appendJSON(dst []byte, depth int) ([]byte, error) {
 		return appendDouble(dst, v.Double()), nil
 	case KindBytes:
 		dst = append(dst, '"')
-		dst = base64.StdEncoding.AppendEncode(dst, v.nested.Bytes().AsRaw())
+		dst = base64.StdEncoding.AppendEncode(dst, v.of.Bytes().AsRaw())
 		return append(dst, '"'), nil
 	case KindMap:
 		dst = append(dst, '{')

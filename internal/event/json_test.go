@@ -65,11 +65,21 @@ func TestJSONReadingRefuses(t *testing.T) {
 		}
 	}
 	f(strings.Repeat("[", 1000)+strings.Repeat("]", 1000), ErrTooDeep)
+	f("["+strings.Repeat("[],", MaxValues)+"[]]", ErrTooManyValues)
+	f(`{"a":{"b":[`+strings.Repeat("[],", MaxValues-3)+`1]}}`, ErrTooManyValues)
 	f("\"a\xff\"", nil)
 	f("{\"a\xff\":1}", nil)
 	f(`{"a":}`, nil)
 	f(`1e999`, nil)
 	f(``, nil)
+}
+
+func TestJSONReadingTakesAsManyValuesAsItSays(t *testing.T) {
+	_, lr := newRecord()
+	in := strings.Repeat("[],", MaxValues-2) + "1"
+	require.NoError(t, Draft{lr}.PutJSON("v", jx.DecodeStr("["+in+"]")))
+	require.NoError(t, Draft{lr}.PutJSONProperties(jx.DecodeStr(`{"v":[`+in+`]}`)), "a second one has its own number")
+	require.ErrorIs(t, Draft{lr}.PutJSONProperties(jx.DecodeStr(`{"w":[`+in+`],"x":1}`)), ErrTooManyValues)
 }
 
 func TestPropertiesCannotPassForTheEnvelope(t *testing.T) {

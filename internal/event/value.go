@@ -3,8 +3,6 @@
 package event
 
 import (
-	"math"
-
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
@@ -29,62 +27,53 @@ func (k Kind) String() string {
 }
 
 // Value is a read-only view of one attribute value. The zero Value is empty (JSON's null). Reading the wrong
-// kind returns that kind's zero value, never a panic.
+// kind returns that kind's zero value, never a panic. It is kept small: reading an event writes one for each
+// property.
 type Value struct {
-	kind   Kind
-	num    uint64
-	str    string
-	nested pcommon.Value // for map, slice and bytes
+	kind Kind
+	of   pcommon.Value // set unless kind is KindEmpty
 }
 
-// String, Int, Double and Bool values, for what is not read from a record.
+// StringValue returns a string Value, for what is not read from a record.
+func StringValue(s string) Value { return valueOf(pcommon.NewValueStr(s)) }
 
-// StringValue returns a string Value.
-func StringValue(s string) Value { return Value{kind: KindString, str: s} }
-
-// IntValue returns an integer Value.
-func IntValue(i int64) Value { return Value{kind: KindInt, num: uint64(i)} }
+// IntValue returns an integer Value, for what is not read from a record.
+func IntValue(i int64) Value { return valueOf(pcommon.NewValueInt(i)) }
 
 // valueOf makes a view of v.
-func valueOf(v pcommon.Value) Value {
-	switch v.Type() {
-	case pcommon.ValueTypeStr:
-		return Value{kind: KindString, str: v.Str()}
-	case pcommon.ValueTypeBool:
-		if v.Bool() {
-			return Value{kind: KindBool, num: 1}
-		}
-		return Value{kind: KindBool}
-	case pcommon.ValueTypeInt:
-		return Value{kind: KindInt, num: uint64(v.Int())}
-	case pcommon.ValueTypeDouble:
-		return Value{kind: KindDouble, num: math.Float64bits(v.Double())}
-	case pcommon.ValueTypeBytes:
-		return Value{kind: KindBytes, nested: v}
-	case pcommon.ValueTypeMap:
-		return Value{kind: KindMap, nested: v}
-	case pcommon.ValueTypeSlice:
-		return Value{kind: KindSlice, nested: v}
-	default:
-		return Value{}
-	}
+func valueOf(v pcommon.Value) Value { return Value{kinds[v.Type()], v} }
+
+var kinds = [...]Kind{
+	pcommon.ValueTypeEmpty:  KindEmpty,
+	pcommon.ValueTypeStr:    KindString,
+	pcommon.ValueTypeInt:    KindInt,
+	pcommon.ValueTypeDouble: KindDouble,
+	pcommon.ValueTypeBool:   KindBool,
+	pcommon.ValueTypeMap:    KindMap,
+	pcommon.ValueTypeSlice:  KindSlice,
+	pcommon.ValueTypeBytes:  KindBytes,
 }
 
 // Kind returns the value's kind.
 func (v Value) Kind() Kind { return v.kind }
 
 // Str returns a string value.
-func (v Value) Str() string { return v.str }
+func (v Value) Str() string {
+	if v.kind != KindString {
+		return ""
+	}
+	return v.of.Str()
+}
 
 // Bool returns a boolean value.
-func (v Value) Bool() bool { return v.kind == KindBool && v.num == 1 }
+func (v Value) Bool() bool { return v.kind == KindBool && v.of.Bool() }
 
 // Int returns an integer value.
 func (v Value) Int() int64 {
 	if v.kind != KindInt {
 		return 0
 	}
-	return int64(v.num)
+	return v.of.Int()
 }
 
 // Double returns a double value.
@@ -92,7 +81,7 @@ func (v Value) Double() float64 {
 	if v.kind != KindDouble {
 		return 0
 	}
-	return math.Float64frombits(v.num)
+	return v.of.Double()
 }
 
 // Bytes returns a copy of a bytes value.
@@ -100,16 +89,16 @@ func (v Value) Bytes() []byte {
 	if v.kind != KindBytes {
 		return nil
 	}
-	return v.nested.Bytes().AsRaw()
+	return v.of.Bytes().AsRaw()
 }
 
 // Len returns the number of members of a map or elements of a slice.
 func (v Value) Len() int {
 	switch v.kind {
 	case KindMap:
-		return v.nested.Map().Len()
+		return v.of.Map().Len()
 	case KindSlice:
-		return v.nested.Slice().Len()
+		return v.of.Slice().Len()
 	default:
 		return 0
 	}
@@ -120,7 +109,7 @@ func (v Value) Index(i int) Value {
 	if v.kind != KindSlice {
 		return Value{}
 	}
-	return valueOf(v.nested.Slice().At(i))
+	return valueOf(v.of.Slice().At(i))
 }
 
 // Members calls yield for each member of a map in record order, until it returns false.
@@ -128,7 +117,7 @@ func (v Value) Members(yield func(string, Value) bool) {
 	if v.kind != KindMap {
 		return
 	}
-	for k, m := range v.nested.Map().All() {
+	for k, m := range v.of.Map().All() {
 		if !yield(k, valueOf(m)) {
 			return
 		}
@@ -140,7 +129,7 @@ func (v Value) Get(key string) (Value, bool) {
 	if v.kind != KindMap {
 		return Value{}, false
 	}
-	m, ok := v.nested.Map().Get(key)
+	m, ok := v.of.Map().Get(key)
 	if !ok {
 		return Value{}, false
 	}
