@@ -53,6 +53,7 @@ race: build engine ## Run all tests under the race detector (needs a C compiler)
 .PHONY: lint
 lint: ## Run the linters
 	@$(LINT) run ./...
+	@go vet -tags peers -modfile=peers.mod ./testbed/cmd/peers
 
 .PHONY: generate
 generate: ## Write the generated files anew

@@ -154,7 +154,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only ever read
 	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err == nil && len(content) > maxFileSize {
 		err = fmt.Errorf("is larger than %d bytes; split the schema", maxFileSize)

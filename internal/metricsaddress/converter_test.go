@@ -11,6 +11,7 @@ import (
 )
 
 func convert(t *testing.T, metrics map[string]any) (*confmap.Conf, error) {
+	t.Helper()
 	conf := confmap.NewFromStringMap(map[string]any{
 		"service": map[string]any{"telemetry": map[string]any{"metrics": metrics}},
 	})

@@ -324,6 +324,7 @@ type tally struct{ compiled, fast, valid, invalid, unsure int }
 
 // compareVerdicts makes one schema and some events, and requires that the rules never contradict the library.
 func compareVerdicts(t *testing.T, data []byte, n *tally) {
+	t.Helper()
 	d := &dice{data}
 	doc := d.document()
 	s, err := Compile("test", "1", doc)

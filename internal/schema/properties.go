@@ -3,6 +3,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -60,7 +61,7 @@ func extractProperties(root *jsonschema.Schema, raw any) ([]Property, error) {
 	x := &extractor{raw: raw, columns: map[string]string{}, active: map[*jsonschema.Schema]bool{}}
 	n := x.gather([]*jsonschema.Schema{root})
 	if n.types&maskObject == 0 && root.Bool == nil {
-		return nil, fmt.Errorf("the schema's root must describe the event's properties as one object; give it \"type\": \"object\"")
+		return nil, errors.New("the schema's root must describe the event's properties as one object; give it \"type\": \"object\"")
 	}
 	if _, at, ok := x.keyword(n, "x-column"); ok {
 		return nil, fmt.Errorf("%q: the root is no column; put x-column at a property", at)

@@ -227,12 +227,14 @@ func FuzzCompile(f *testing.F) {
 
 // orderSchema and orderEvent are a usual event of 20 properties.
 func orderSchema(tb testing.TB) *Schema {
+	tb.Helper()
 	doc, err := os.ReadFile("testdata/order_completed.v1.json")
 	require.NoError(tb, err)
 	return compile(tb, string(doc))
 }
 
 func orderEvent(tb testing.TB) *event.Event {
+	tb.Helper()
 	text, err := os.ReadFile("testdata/order_completed.event")
 	require.NoError(tb, err)
 	var raw map[string]any

@@ -4,6 +4,7 @@ package schema
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -159,7 +160,7 @@ func parseType(s string) (Type, error) {
 			scale, err2 = strconv.Atoi(strings.TrimSpace(second))
 		}
 		if err1 != nil || err2 != nil || precision < 1 || precision > 38 || scale < 0 || scale > precision {
-			return Type{}, fmt.Errorf("write Decimal(P, S) with P from 1 to 38 and S from 0 to P")
+			return Type{}, errors.New("write Decimal(P, S) with P from 1 to 38 and S from 0 to P")
 		}
 		return Type{Kind: Decimal, Precision: precision, Scale: scale}, nil
 	}
@@ -167,7 +168,7 @@ func parseType(s string) (Type, error) {
 		first, zone, hasZone := strings.Cut(args, ",")
 		scale, err := strconv.Atoi(strings.TrimSpace(first))
 		if err != nil || scale < 0 || scale > 9 || hasZone && strings.TrimSpace(zone) != "'UTC'" {
-			return Type{}, fmt.Errorf("write DateTime64(S) with S from 0 to 9; times are UTC")
+			return Type{}, errors.New("write DateTime64(S) with S from 0 to 9; times are UTC")
 		}
 		return Type{Kind: DateTime64, Scale: scale}, nil
 	}

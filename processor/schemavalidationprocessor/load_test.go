@@ -100,6 +100,7 @@ func TestReloadsUnderLoadNeitherDropNorSplitABatch(t *testing.T) {
 
 // repeatedKey makes a record with one key twice, which the API does not allow but the wire does.
 func repeatedKey(tb testing.TB) []byte {
+	tb.Helper()
 	ld := logsOf(tb, []string{"page_viewed"}, map[string]any{"url": "https://example.com/", "title": "Home", "urx": 5})
 	encoded, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
 	require.NoError(tb, err)
@@ -148,6 +149,7 @@ func FuzzConsumeLogs(f *testing.F) {
 
 // orders makes a batch of usual events of 20 properties.
 func orders(tb testing.TB, n int) plog.Logs {
+	tb.Helper()
 	names, attributes := make([]string, n), make([]map[string]any, n)
 	for i := range n {
 		names[i] = "order_completed"

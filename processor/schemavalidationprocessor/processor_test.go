@@ -205,7 +205,7 @@ func TestRefusedEventsDoNotTakeTheirNeighboursAlong(t *testing.T) {
 	out, err := run(t, ld, refuse)
 	assert.Equal(t, []string{"page_viewed/2", "page_viewed/2", "/ failed stage=validation reason=missing_event_name processor=schema_validation"}, marks(out))
 	require.True(t, consumererror.IsPermanent(err))
-	assert.ErrorContains(t, err, `refused 2 of 5 events, the first "nowhere" (unknown_event); the others were accepted`)
+	require.ErrorContains(t, err, `refused 2 of 5 events, the first "nowhere" (unknown_event); the others were accepted`)
 	assert.Equal(t, 400, consumererror.ToHTTPStatus(err))
 	st, ok := status.FromError(err)
 	require.True(t, ok)
@@ -213,7 +213,7 @@ func TestRefusedEventsDoNotTakeTheirNeighboursAlong(t *testing.T) {
 
 	out, err = run(t, logsOf(t, []string{"nowhere"}), refuse)
 	assert.Empty(t, marks(out))
-	assert.ErrorContains(t, err, "there were no others")
+	require.ErrorContains(t, err, "there were no others")
 
 	out, err = run(t, logsOf(t, []string{"page_viewed"}, page), refuse)
 	require.NoError(t, err)
@@ -362,7 +362,7 @@ func TestStartNamesTheRegistryAndTheMend(t *testing.T) {
 		t.Helper()
 		p, err := newProcessor(context.Background(), settings(componenttest.NewNopTelemetrySettings()), createDefaultConfig().(*Config), consumertest.NewNop())
 		require.NoError(t, err)
-		assert.EqualError(t, p.Start(context.Background(), host), want)
+		require.EqualError(t, p.Start(context.Background(), host), want)
 		require.NoError(t, p.Shutdown(context.Background()))
 	}
 	f(componenttest.NewNopHost(), `registry: "schema_registry" is no extension of this collector; define it under extensions and list it under service::extensions`)
