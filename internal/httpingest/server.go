@@ -21,6 +21,7 @@ import (
 type Settings struct {
 	HTTP                  confighttp.ServerConfig
 	MaxConcurrentRequests int           // of handlers wrapped in Limit
+	MaxBytes              int64         // of bodies held at once, see ReadBody
 	RetryAfter            time.Duration // told to senders that are turned away
 	Telemetry             component.TelemetrySettings
 	// OnStatus is called with the status of every answer that a handler did not write: a request turned away, or
@@ -29,11 +30,13 @@ type Settings struct {
 }
 
 // Server is an HTTP server with the life of a collector component. Start and Shutdown are called once each, in
-// this order; Limit, Draining and Addr at any time by any goroutine.
+// this order; Limit, ReadBody, Take, Draining and Addr at any time by any goroutine.
 type Server struct {
 	set      Settings
 	slots    chan struct{} // holds one element for each request in a limited handler
 	draining atomic.Bool   // set once, by Shutdown
+
+	bytesLeft atomic.Int64 // of Settings.MaxBytes; each body takes what it reads, and gives it back when released
 
 	server   *http.Server   // written by Start, read by Shutdown
 	listener net.Listener   // written by Start
@@ -42,7 +45,9 @@ type Server struct {
 
 // NewServer makes a server that does not listen yet.
 func NewServer(set Settings) *Server {
-	return &Server{set: set, slots: make(chan struct{}, set.MaxConcurrentRequests)}
+	s := &Server{set: set, slots: make(chan struct{}, set.MaxConcurrentRequests)}
+	s.bytesLeft.Store(set.MaxBytes)
+	return s
 }
 
 // Start listens and serves handler until Shutdown. If serving fails later, that is reported to the host as
@@ -87,13 +92,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Limit bounds how many requests are in h at once. One more is turned away at once with 503, as is any during
-// Shutdown: a queue here would hold memory and only delay the news.
+// Limit bounds how many requests are in h at once. One more is turned away at once: a queue here would hold
+// memory and only delay the news. It is answered with 429, since of that alone senders heed Retry-After, and most try
+// longer than on 5xx. During Shutdown any is turned away with 503, so that a load balancer, too, looks elsewhere.
 func (s *Server) Limit(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
-			s.turnAway(w, r, "shutting_down", "this server is shutting down; send this again")
+			s.turnAway(w, r, http.StatusServiceUnavailable, "shutting_down", "this server is shutting down; send this again")
 			return
 		}
 		select {
@@ -101,16 +107,14 @@ func (s *Server) Limit(h http.Handler) http.Handler {
 			defer func() { <-s.slots }()
 			h.ServeHTTP(w, r)
 		default:
-			s.turnAway(w, r, "too_many_requests", "too many requests at once; send this again later")
+			s.turnAway(w, r, http.StatusTooManyRequests, "too_many_requests", "too many requests at once; send this again later")
 		}
 	})
 }
 
-func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, code, message string) {
-	s.set.OnStatus(r.Context(), http.StatusServiceUnavailable)
-	WriteError(w, &AnswerError{
-		Status: http.StatusServiceUnavailable, Code: code, Message: message, RetryAfter: s.set.RetryAfter,
-	})
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	s.set.OnStatus(r.Context(), status)
+	WriteError(w, &AnswerError{Status: status, Code: code, Message: message, RetryAfter: s.set.RetryAfter})
 }
 
 // refuse answers for confighttp, which authenticates and decompresses before any handler.

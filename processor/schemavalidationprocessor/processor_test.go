@@ -32,6 +32,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/httpingest"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/millrace/millrace/processor/schemavalidationprocessor/internal/metadata"
 	"github.com/millrace/millrace/processor/schemavalidationprocessor/internal/metadatatest"
@@ -210,6 +211,9 @@ func TestRefusedEventsDoNotTakeTheirNeighboursAlong(t *testing.T) {
 	st, ok := status.FromError(err)
 	require.True(t, ok)
 	assert.Equal(t, codes.InvalidArgument, st.Code())
+	answer := httpingest.FromConsumer(err, time.Second)
+	assert.Equal(t, 400, answer.Status, "so that a Segment SDK does not send it again")
+	assert.Equal(t, `refused 2 of 5 events, the first "nowhere" (unknown_event); the others were accepted`, answer.Message)
 
 	out, err = run(t, logsOf(t, []string{"nowhere"}), refuse)
 	assert.Empty(t, marks(out))

@@ -27,8 +27,12 @@ type Config struct {
 	// MaxBatchEvents is how many messages one request may hold. Default: 10,000.
 	MaxBatchEvents int `mapstructure:"max_batch_events"`
 
-	// MaxConcurrentRequests is how many requests are worked on at once; one more is answered with 503. Default: 100.
+	// MaxConcurrentRequests is how many requests are worked on at once; one more is answered with 429. Default: 1,000.
 	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
+
+	// MaxBytesInFlight is how many bytes of bodies, decompressed and with messageBytes for each message, are held
+	// at once; what would be more is answered with 429. Default: 16 MiB.
+	MaxBytesInFlight int64 `mapstructure:"max_bytes_in_flight"`
 
 	// RetryAfter is sent with 429 and 503 as the time after which a sender may try again. Default: 10 s.
 	RetryAfter time.Duration `mapstructure:"retry_after"`
@@ -58,7 +62,8 @@ const (
 	defaultEndpoint              = "127.0.0.1:8181"
 	defaultMaxRequestBodySize    = 5 << 20
 	defaultMaxBatchEvents        = 10_000
-	defaultMaxConcurrentRequests = 100
+	defaultMaxConcurrentRequests = 1000 // each waits for the pipeline; their memory is bounded by bytes
+	defaultMaxBytesInFlight      = 16 << 20
 	defaultRetryAfter            = 10 * time.Second
 
 	maxRetryAfter = 300 * time.Second // SDKs do not wait longer
@@ -68,6 +73,9 @@ func createDefaultConfig() component.Config {
 	server := confighttp.NewDefaultServerConfig()
 	server.NetAddr.Endpoint = defaultEndpoint
 	server.MaxRequestBodySize = defaultMaxRequestBodySize
+	// What SDKs send. Of the others zstd and lz4 let a few bytes demand up to 512 MiB of window, and snappy reads
+	// bodies before their sender is known and outside every bound.
+	server.CompressionAlgorithms = []string{"", "gzip", "zlib", "deflate"}
 	server.ReadHeaderTimeout = 10 * time.Second
 	server.ReadTimeout = 30 * time.Second
 	server.WriteTimeout = time.Minute
@@ -82,6 +90,7 @@ func createDefaultConfig() component.Config {
 		ServerConfig:          server,
 		MaxBatchEvents:        defaultMaxBatchEvents,
 		MaxConcurrentRequests: defaultMaxConcurrentRequests,
+		MaxBytesInFlight:      defaultMaxBytesInFlight,
 		RetryAfter:            defaultRetryAfter,
 		GenerateMissingIDs:    true,
 	}
@@ -94,6 +103,7 @@ func (c *Config) Validate() error {
 		httpingest.ValidateWriteKeys(c.WriteKeys),
 		atLeastOne("max_batch_events", c.MaxBatchEvents),
 		atLeastOne("max_concurrent_requests", c.MaxConcurrentRequests),
+		c.validateMaxBytesInFlight(),
 		c.validateRetryAfter(),
 		c.validatePublicURL(),
 	)
@@ -102,6 +112,15 @@ func (c *Config) Validate() error {
 func atLeastOne(name string, n int) error {
 	if n < 1 {
 		return fmt.Errorf("%s is %d: give a number of at least 1", name, n)
+	}
+	return nil
+}
+
+func (c *Config) validateMaxBytesInFlight() error {
+	least := c.MaxRequestBodySize + messageBytes*int64(c.MaxBatchEvents)
+	if c.MaxBytesInFlight < least {
+		return fmt.Errorf("max_bytes_in_flight is %d: give at least %d (max_request_body_size + %d × max_batch_events), or the largest request never passes",
+			c.MaxBytesInFlight, least, messageBytes)
 	}
 	return nil
 }

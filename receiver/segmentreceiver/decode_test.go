@@ -160,6 +160,27 @@ func TestTooManyPropertiesAreAFailedEvent(t *testing.T) {
 	f("", 10_000, "too_many_members")
 }
 
+// Values cost many times their text, so a message may not hold any number of them, wherever they are.
+func TestTooManyValuesFailOneMessageOnly(t *testing.T) {
+	f := func(message string) {
+		t.Helper()
+		body := `{"batch":[{"type":"track","event":"e","messageId":"heavy",` + message + `},{"type":"track","event":"good"}]}`
+		batch, err := decode(newTestMapping(), "", []byte(body))
+		require.NoError(t, err)
+		var reader event.Reader
+		reader.Reset(batch)
+		e := reader.Next()
+		assert.Equal(t, "too_many_values", e.Failure.Reason)
+		assert.Equal(t, "heavy", e.ID)
+		assert.False(t, reader.Next().Failed)
+	}
+	many := "[" + strings.Repeat("[],", event.MaxValues) + "1]"
+	f(`"properties":{"a":` + many + `}`)
+	f(`"context":{"a":` + many + `}`)
+	f(`"integrations":{"a":` + many + `}`)
+	f(`"other":` + many)
+}
+
 // A nesting that a recursive reader would overflow its stack on, or refuse the whole body for, is one message's
 // matter.
 func TestMillionfoldNestingFailsOneMessageOnly(t *testing.T) {

@@ -144,6 +144,8 @@ func jsonError(err error, pointer string) error {
 		reason = reasonTooDeep
 	case errors.Is(err, event.ErrTooManyMembers):
 		reason = reasonTooManyMembers
+	case errors.Is(err, event.ErrTooManyValues):
+		reason = reasonTooManyValues
 	case errors.Is(err, event.ErrNotUTF8):
 		reason = reasonNotUTF8
 	case errors.Is(err, strconv.ErrRange):

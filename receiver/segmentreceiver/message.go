@@ -29,6 +29,7 @@ const (
 	reasonInvalidProperties  = "invalid_properties"
 	reasonTooDeep            = "nesting_too_deep"
 	reasonTooManyMembers     = "too_many_members"
+	reasonTooManyValues      = "too_many_values"
 	reasonNotUTF8            = "invalid_utf8"
 	reasonNumberRange        = "number_out_of_range"
 )

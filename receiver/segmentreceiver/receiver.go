@@ -59,8 +59,8 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*segme
 		},
 	}
 	r.server = httpingest.NewServer(httpingest.Settings{
-		HTTP: cfg.ServerConfig, MaxConcurrentRequests: cfg.MaxConcurrentRequests, RetryAfter: cfg.RetryAfter,
-		Telemetry: set.TelemetrySettings, OnStatus: r.countStatus,
+		HTTP: cfg.ServerConfig, MaxConcurrentRequests: cfg.MaxConcurrentRequests, MaxBytes: cfg.MaxBytesInFlight,
+		RetryAfter: cfg.RetryAfter, Telemetry: set.TelemetrySettings, OnStatus: r.countStatus,
 	})
 	return r, nil
 }
@@ -141,7 +141,7 @@ func (r *segmentReceiver) take(req *http.Request, typ string) error {
 			return errWriteKey
 		}
 	}
-	body, err := httpingest.ReadBody(req, r.cfg.RetryAfter)
+	body, err := r.server.ReadBody(req)
 	if err != nil {
 		return err
 	}
@@ -159,6 +159,9 @@ func (r *segmentReceiver) take(req *http.Request, typ string) error {
 	} else {
 		in.writeKey = []byte(header)
 	}
+	if err := r.server.Take(body, int64(len(in.messages))*messageBytes); err != nil {
+		return err
+	}
 	return r.pass(req.Context(), in, owner)
 }
 
@@ -175,20 +178,34 @@ func (r *segmentReceiver) pass(ctx context.Context, in *request, owner httpinges
 		err = r.next.ConsumeLogs(ctx, b.Batch().Logs())
 	}
 	r.obsreport.EndLogsOp(ctx, formatJSON, n, err)
+	var problem *httpingest.AnswerError
 	if err != nil {
-		problem := httpingest.FromConsumer(err, r.cfg.RetryAfter)
-		if problem.Status == http.StatusInternalServerError {
+		problem = httpingest.FromConsumer(err, r.cfg.RetryAfter)
+		switch problem.Status {
+		case http.StatusBadRequest: // the sender's fault, but it drops them: whoever runs both must be able to see it
+			r.log.Warn("The pipeline refused events as invalid; their sender will not try again", zap.Int("events", n), zap.Error(err))
+		case http.StatusInternalServerError:
 			r.log.Error("The pipeline refused events for good; their sender will try again for a while", zap.Int("events", n), zap.Error(err))
-		} else {
+		default:
 			r.log.Debug("The pipeline refused events for now", zap.Int("events", n), zap.Error(err))
 		}
-		return problem
+		if problem.Status != http.StatusBadRequest {
+			return problem
+		}
 	}
+	// Of a batch with refused events the others, failed ones included, were passed on: see schema_validation.
 	for _, reason := range in.failed {
 		r.telemetry.ReceiverSegmentFailedEvents.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", reason)))
 	}
+	if problem != nil {
+		return problem
+	}
 	return nil
 }
+
+// messageBytes is what a message counts against max_bytes_in_flight beside its text. An event costs some 600
+// bytes of memory however short its text, and a byte of text at most some 24.
+const messageBytes = 32
 
 const formatJSON = "json"
 

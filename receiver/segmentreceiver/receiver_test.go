@@ -191,7 +191,10 @@ func TestEveryPathTakesItsEvents(t *testing.T) {
 
 func TestAnswersAreThoseThatSDKsExpect(t *testing.T) {
 	s := &sink{}
-	_, url := start(t, s, func(c *Config) { c.MaxRequestBodySize = 1000; c.MaxBatchEvents = 3 })
+	_, url := start(t, s, func(c *Config) {
+		c.MaxRequestBodySize, c.MaxBatchEvents = 1000, 3
+		c.CompressionAlgorithms = append(c.CompressionAlgorithms, "zstd") // as an operator may
+	})
 	gzipped := func(body string) string {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
@@ -258,7 +261,34 @@ func TestAnswersAreThoseThatSDKsExpect(t *testing.T) {
 	assert.Len(t, s.taken(), 8)
 }
 
-func TestConsumerErrorsAreNeverADropForTheSender(t *testing.T) {
+// Eleven bytes may say that their window is 512 MiB: what no SDK sends is not read.
+func TestBodiesThatDemandMemoryByTheirHeaderAreNotRead(t *testing.T) {
+	_, url := start(t, &sink{}, nil)
+	window := "\x28\xb5\x2f\xfd\x00" + string([]byte{19 << 3}) + "\x11\x00\x00{}"
+	for _, encoding := range []string{"zstd", "lz4", "snappy", "x-snappy-framed"} {
+		got := send(t, http.MethodPost, url+"/v1/track", window, "Authorization", basic(testKey), "Content-Encoding", encoding)
+		assert.Equal(t, 400, got.status)
+		assert.Contains(t, got.body, "unsupported Content-Encoding: "+encoding)
+	}
+}
+
+func TestTooManyBytesAtOnceAreTurnedAway(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := &sink{answer: func() error { entered <- struct{}{}; <-leave; return nil }}
+	_, url := start(t, s, func(c *Config) { c.MaxRequestBodySize, c.MaxBatchEvents, c.MaxBytesInFlight = 20, 1, 52 })
+	first := sendTrack(t, url)
+	<-entered
+	second := send(t, http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
+	assert.Equal(t, 429, second.status)
+	assert.Contains(t, second.body, "too_many_bytes")
+	assert.Equal(t, "1", second.header.Get("Retry-After"))
+	close(leave)
+	assert.Equal(t, 200, (<-first).status)
+	go func() { <-entered }()
+	assert.Equal(t, 200, send(t, http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey)).status, "the bytes are free again")
+}
+
+func TestConsumerErrorsAreADropForTheSenderOnlyIfInvalid(t *testing.T) {
 	f := func(err error, wantStatus int, wantCode, wantRetryAfter string) {
 		t.Helper()
 		s := &sink{answer: func() error { return err }}
@@ -277,6 +307,7 @@ func TestConsumerErrorsAreNeverADropForTheSender(t *testing.T) {
 	f(fmt.Errorf("sending: %w", status.Error(codes.ResourceExhausted, "secret")), 429, "overloaded", "2")
 	f(consumererror.NewOTLPHTTPError(errors.New("secret"), 429), 429, "overloaded", "2")
 	f(consumererror.NewPermanent(errors.New("secret")), 500, "pipeline_error", "")
+	f(consumererror.NewPermanent(status.Error(codes.InvalidArgument, "secret")), 400, "refused", "")
 }
 
 func TestTooManyRequestsAtOnceAreTurnedAway(t *testing.T) {
@@ -287,7 +318,7 @@ func TestTooManyRequestsAtOnceAreTurnedAway(t *testing.T) {
 	<-entered
 
 	second := send(t, http.MethodPost, url+"/v1/track", `{"event":"e"}`, "Authorization", basic(testKey))
-	assert.Equal(t, 503, second.status)
+	assert.Equal(t, 429, second.status, "of which alone SDKs heed Retry-After")
 	assert.Contains(t, second.body, "too_many_requests")
 	assert.Equal(t, "1", second.header.Get("Retry-After"))
 	assert.Equal(t, 200, send(t, http.MethodGet, url+"/health", "").status, "health must answer under load")
