@@ -1,0 +1,16 @@
+ALTER TABLE `analytics`.`events`
+    ADD COLUMN IF NOT EXISTS `address.city` Nullable(String),
+    ADD COLUMN IF NOT EXISTS `address_lines` Array(Nullable(String)),
+    ADD COLUMN IF NOT EXISTS `birth_date` Nullable(Date32),
+    ADD COLUMN IF NOT EXISTS `channel` LowCardinality(Nullable(String)),
+    ADD COLUMN IF NOT EXISTS `gift` Nullable(Bool),
+    ADD COLUMN IF NOT EXISTS `name` Nullable(String),
+    ADD COLUMN IF NOT EXISTS `order_id` Nullable(UUID),
+    ADD COLUMN IF NOT EXISTS `pixels` Nullable(UInt16),
+    ADD COLUMN IF NOT EXISTS `placed_at` Nullable(DateTime64(9, 'UTC')),
+    ADD COLUMN IF NOT EXISTS `price` Nullable(Decimal(18, 2)),
+    ADD COLUMN IF NOT EXISTS `products.price` Array(Nullable(Float64)),
+    ADD COLUMN IF NOT EXISTS `products.sku` Array(Nullable(String)),
+    ADD COLUMN IF NOT EXISTS `quantity` Nullable(Int64),
+    ADD COLUMN IF NOT EXISTS `rate` Nullable(Float64),
+    ADD COLUMN IF NOT EXISTS `tags` Array(Nullable(String))

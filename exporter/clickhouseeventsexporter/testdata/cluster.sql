@@ -1,0 +1,28 @@
+CREATE DATABASE IF NOT EXISTS `analytics` ON CLUSTER `main`;
+
+CREATE TABLE IF NOT EXISTS `analytics`.`events` ON CLUSTER `main`
+(
+    `event_id` String,
+    `event_name` LowCardinality(String),
+    `event_time` DateTime64(9, 'UTC'),
+    `received_time` DateTime64(9, 'UTC'),
+    `user_id` Nullable(String),
+    `anonymous_id` Nullable(String),
+    `session_id` Nullable(String),
+    `tenant_id` LowCardinality(String),
+    `source` LowCardinality(String),
+    `schema_name` LowCardinality(String),
+    `schema_version` LowCardinality(String),
+    `trace_id` String,
+    `span_id` String,
+    `resource` LowCardinality(String),
+    `properties` JSON(max_dynamic_paths=256)
+)
+ENGINE = ReplicatedMergeTree
+PARTITION BY toYYYYMM(event_time)
+ORDER BY (tenant_id, event_name, event_time)
+TTL toDateTime(event_time) + INTERVAL 90 DAY
+SETTINGS index_granularity = 4096, storage_policy = 'tiered';
+
+ALTER TABLE `analytics`.`events` ON CLUSTER `main`
+    ADD COLUMN IF NOT EXISTS `address.city` Nullable(String)
