@@ -113,12 +113,12 @@ func (r *Reader) setResource(res pcommon.Resource) {
 	for k, v := range res.Attributes().All() {
 		switch k {
 		case keyTenant:
-			r.tenant = v.AsString()
+			r.tenant = text(v)
 		case keySource:
-			r.source, r.hasSource = v.AsString(), true
+			r.source, r.hasSource = text(v), true
 		case keyServiceName:
 			if !r.hasSource {
-				r.source = v.AsString()
+				r.source = text(v)
 			}
 		}
 	}
@@ -138,8 +138,12 @@ func (r *Reader) read(lr plog.LogRecord) {
 			continue
 		}
 		if field := e.envelope(k); field != nil {
+			s := text(v)
 			if *field == "" {
-				*field = text(v)
+				*field = s
+			}
+			if s == "" && nests(v) { // too deep for a text: a property, so that it is kept and judged as one
+				e.Properties = append(e.Properties, Property{k, valueOf(v)})
 			}
 			continue
 		}
@@ -212,12 +216,24 @@ func (e *Event) readFailure(key string, v pcommon.Value) {
 	}
 }
 
-// text reads an envelope value, which some producers send as a number.
+// text reads an envelope value, which some producers send as a number. What nests deeper than MaxDepth has no
+// text: the recursion that pcommon.Value.AsString needs for it can end the process.
 func text(v pcommon.Value) string {
-	if v.Type() == pcommon.ValueTypeStr {
+	switch {
+	case v.Type() == pcommon.ValueTypeStr:
 		return v.Str()
+	case nests(v):
+		json, err := valueOf(v).AppendJSON(nil)
+		if err != nil {
+			return ""
+		}
+		return string(json)
 	}
 	return v.AsString()
+}
+
+func nests(v pcommon.Value) bool {
+	return v.Type() == pcommon.ValueTypeMap || v.Type() == pcommon.ValueTypeSlice
 }
 
 // IsContext says whether the key lies in a namespace of protocol context.

@@ -232,3 +232,32 @@ func BenchmarkReader(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
 }
+
+// The recursion that writes such a value as text ended the process.
+func TestEnvelopeValueThatNestsTooDeepIsAProperty(t *testing.T) {
+	f := func(depth int, wantID string, wantProperties int) {
+		t.Helper()
+		ld := plog.NewLogs()
+		rl := ld.ResourceLogs().AppendEmpty()
+		nested := func(v pcommon.Value) {
+			for range depth {
+				v = v.SetEmptySlice().AppendEmpty()
+			}
+		}
+		for _, k := range []string{keyTenant, keySource} {
+			nested(rl.Resource().Attributes().PutEmpty(k))
+		}
+		lr := rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+		for _, k := range []string{keyID, keyUser} {
+			nested(lr.Attributes().PutEmpty(k))
+		}
+		var r Reader
+		r.Reset(FromLogs(ld))
+		e := r.Next()
+		require.Equal(t, [4]string{wantID, wantID, wantID, wantID}, [4]string{e.ID, e.UserID, e.Tenant, e.Source})
+		require.Len(t, e.Properties, wantProperties)
+	}
+	f(2, "[[null]]", 0)
+	f(MaxDepth+1, "", 2)
+	f(100_000, "", 2)
+}
