@@ -55,6 +55,10 @@ lint: ## Run the linters
 	@$(LINT) run ./...
 	@go vet -tags peers -modfile=peers.mod ./testbed/cmd/peers
 
+.PHONY: tidy
+tidy: ## Tidy go.mod and peers.mod
+	@scripts/tidy.sh
+
 .PHONY: generate
 generate: ## Write the generated files anew
 	@go generate ./...
