@@ -41,7 +41,7 @@ func validateLibrary(compiled *jsonschema.Schema, e *event.Event) (found *Violat
 	if !ok {
 		return &Violation{Keyword: "schema"}
 	}
-	return explainer{properties}.choose(invalid)
+	return (&explainer{properties: properties}).choose(invalid)
 }
 
 // propertiesOf builds the JSON object that the library wants. Of a key that stands twice the first wins.
@@ -96,11 +96,26 @@ func jsonOf(v event.Value, depth int) any {
 }
 
 // explainer brings the library's error about an event down to one violation.
-type explainer struct{ properties map[string]any }
+type explainer struct {
+	properties map[string]any
+	names      map[memberName]memberPlace // made when it is first asked for
+}
+
+// memberName is a member's name and the level of the object that has it: 0 for the properties themselves.
+type memberName struct {
+	level int
+	name  string
+}
+
+// memberPlace says how many members of one name and level there are, and where the last one is.
+type memberPlace struct {
+	found   int
+	pointer string
+}
 
 // choose takes one violation of all that the library found, always the same one for the same event: the
 // library walks maps, so its own order changes from run to run.
-func (x explainer) choose(err *jsonschema.ValidationError) *Violation {
+func (x *explainer) choose(err *jsonschema.ValidationError) *Violation {
 	all := x.appendLeaves(nil, err)
 	if len(all) == 0 {
 		return &Violation{Keyword: "schema"}
@@ -117,7 +132,7 @@ func (x explainer) choose(err *jsonschema.ValidationError) *Violation {
 
 // appendLeaves appends the causes at the leaves. Where the branches of anyOf or oneOf disagree about what
 // is wrong, the event failed the choice itself, and that is what is said.
-func (x explainer) appendLeaves(dst []Violation, err *jsonschema.ValidationError) []Violation {
+func (x *explainer) appendLeaves(dst []Violation, err *jsonschema.ValidationError) []Violation {
 	at := pointerOf(err.InstanceLocation)
 	switch k := err.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
@@ -178,36 +193,33 @@ func appendMissing(dst []Violation, at, keyword string, names []string) []Violat
 // locateName returns the pointer of the member of that name so many levels down, or "" where there are
 // several. For propertyNames the library does not copy the location it reports, so that what it walks
 // afterwards overwrites it; only its length can be trusted.
-func (x explainer) locateName(level int, name string) string {
-	found, pointer := 0, ""
-	var walk func(v any, level int, at string)
-	walk = func(v any, level int, at string) {
-		switch v := v.(type) {
-		case map[string]any:
-			if level == 0 {
-				if _, ok := v[name]; ok {
-					found++
-					pointer = at + "/" + escapePointer(name)
-				}
-				return
-			}
-			for k, m := range v {
-				walk(m, level-1, at+"/"+escapePointer(k))
-			}
-		case []any:
-			if level == 0 {
-				return
-			}
-			for i, m := range v {
-				walk(m, level-1, at+"/"+strconv.Itoa(i))
-			}
-		}
+func (x *explainer) locateName(level int, name string) string {
+	if x.names == nil {
+		x.names = map[memberName]memberPlace{}
+		x.index(x.properties, 0, "")
 	}
-	walk(x.properties, level, "")
-	if found != 1 {
+	place := x.names[memberName{level, name}]
+	if place.found != 1 {
 		return ""
 	}
-	return pointer
+	return place.pointer
+}
+
+// index notes the members of all objects below v, once for all violations: an event can have a great many.
+func (x *explainer) index(v any, level int, at string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, m := range v {
+			name := memberName{level, k}
+			here := clip(at + "/" + escapePointer(k))
+			x.names[name] = memberPlace{x.names[name].found + 1, here}
+			x.index(m, level+1, here)
+		}
+	case []any:
+		for i, m := range v {
+			x.index(m, level+1, at+"/"+strconv.Itoa(i))
+		}
+	}
 }
 
 // falseKeyword names the keyword under which a schema false stands, such as unevaluatedProperties.

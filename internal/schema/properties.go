@@ -16,9 +16,10 @@ import (
 
 // Bounds of what one schema can become.
 const (
-	maxProperties  = 5_000 // columns of one schema
-	maxColumnName  = 255   // bytes
-	maxPathLength  = 32    // levels of objects
+	maxProperties  = 5_000  // columns of one schema
+	maxColumnName  = 255    // bytes
+	maxPathLength  = 32     // levels of objects
+	maxPlaces      = 50_000 // walked to find them: a shared definition is walked wherever it is led to
 	documentPrefix = documentURL + "#"
 )
 
@@ -41,6 +42,7 @@ type extractor struct {
 	out     []Property
 	columns map[string]string           // column to the JSON pointer of its property, to name a clash
 	active  map[*jsonschema.Schema]bool // the objects on the way to here: a recursive schema ends at itself
+	places  int                         // walked so far
 }
 
 // place is where the walk is.
@@ -153,6 +155,10 @@ func besideNull(branches []*jsonschema.Schema) *jsonschema.Schema {
 
 // walk adds the leaves at or below one property.
 func (x *extractor) walk(n node, here place) error {
+	if x.places++; x.places > maxPlaces {
+		return fmt.Errorf("the schema unfolds to more than %d properties, at %q among them; leave the type of some open or split the schema",
+			maxPlaces, here.pointer())
+	}
 	var err error
 	if here.pii, err = x.pii(n, here.pii); err != nil {
 		return err
