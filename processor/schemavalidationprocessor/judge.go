@@ -44,6 +44,9 @@ func (w *work) judgeBatch(batch event.Batch, snapshot *schema.Snapshot) {
 		switch {
 		case e.Failed && e.Failure.Stage == event.StageReceive:
 			w.counts.add(nil, passed)
+			if received, _ := w.times(e, now); received != e.Received {
+				e.SetReceived(received) // any producer can write that mark, and failed events are kept by this time
+			}
 		case e.Failed:
 			// The mark is a producer's word, or from before a repair. Removing it moves what the event's
 			// values look at, so the event is judged in a second reading.
