@@ -85,7 +85,7 @@ func badOTLPEvents(t *testing.T, i *instance) {
 		}},
 		{"1,000 deep", "validation too_deep /deep", func(_ plog.LogRecord, a pcommon.Map) { putNested(a.PutEmpty("deep"), 1000) }},
 		{"1,000 deep in a typed column", "validation too_deep /country", func(_ plog.LogRecord, a pcommon.Map) { putNested(a.PutEmpty("country"), 1000) }},
-		{"1,000 deep as the ID of a user", "validation id_too_long ", func(_ plog.LogRecord, a pcommon.Map) { putNested(a.PutEmpty("user.id"), 1000) }},
+		{"1,000 deep as the ID of a user", "validation too_deep /user.id", func(_ plog.LogRecord, a pcommon.Map) { putNested(a.PutEmpty("user.id"), 1000) }},
 		{"1,000 deep body", "validation too_deep ", func(lr plog.LogRecord, _ pcommon.Map) { putNested(lr.Body(), 1000) }},
 		{"60 deep", "stored", func(_ plog.LogRecord, a pcommon.Map) { putNested(a.PutEmpty("deep"), 60) }},
 		{"one path twice", "export duplicate_path ", func(_ plog.LogRecord, a pcommon.Map) {

@@ -46,8 +46,8 @@ var root = sync.OnceValue(func() string {
 
 func quickstart() string { return filepath.Join(root(), "configs", "quickstart.yaml") }
 
-// binary is the collector under test.
-var binary = sync.OnceValues(func() (string, error) {
+// executable is the collector under test.
+var executable = sync.OnceValues(func() (string, error) {
 	path := os.Getenv("MILLRACE_BINARY")
 	if path == "" {
 		path = filepath.Join(root(), "bin", "millrace")
@@ -64,7 +64,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func millrace(tb testing.TB) string {
 	tb.Helper()
-	path, err := binary()
+	path, err := executable()
 	require.NoError(tb, err)
 	return path
 }

@@ -51,11 +51,13 @@ func TestQuickstart(t *testing.T) {
 			})
 		}
 	})
-	require.Equal(t, collector, i.pid())
+	require.Less(t, peakMemory(t, i), 1<<30, "bytes of memory at the peak")
+	t.Run("depth that overflows stacks is refused or fails", func(t *testing.T) { deepRequests(t, i) })
+
 	require.True(t, i.running(), "%s", i.tail())
+	require.Equal(t, collector, i.pid())
 	require.Equal(t, engine, i.engine(), "the engine was restarted")
 	require.NotContains(t, i.said(), "panic")
-	require.Less(t, peakMemory(t, i), 1<<30, "bytes of memory at the peak")
 
 	// After all of it, events flow.
 	ld, records := events()
