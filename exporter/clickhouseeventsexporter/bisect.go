@@ -6,65 +6,99 @@ import (
 	"context"
 	"slices"
 
+	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
 	"github.com/millrace/millrace/internal/event"
 )
 
-// bisect stores what the server takes of a batch that it refused as a whole, and adds the events that it
+// bisection stores what the server takes of a batch that it refused as a whole, and adds the events that it
 // refuses one by one to the failed ones. Halving finds k refused rows of n in about 2k·log2(n) INSERTs.
+type bisection struct {
+	*eventsExporter
+	block  *block
+	batch  event.Batch
+	done   []bool // by position in the batch: stored, or among the failed ones
+	failed []bool // those among the failed ones
+}
+
+// bisect works through the batch. On an error that a retry may mend it returns that error with the events that are
+// not stored yet, the failed ones among them.
 func (x *eventsExporter) bisect(ctx context.Context, b *block, batch event.Batch, refused error) error {
 	x.logger.Warn("ClickHouse refuses rows of a batch: looking for them by halves", zap.Error(refused))
-	known := slices.Clone(b.inFailed) // already among the failed ones
 	n := batch.Len()
-	mid := n / 2
-	if n == 1 {
-		return x.tryRange(ctx, b, batch, known, 0, 1)
+	s := &bisection{eventsExporter: x, block: b, batch: batch, done: make([]bool, n), failed: make([]bool, n)}
+	for _, i := range b.inFailed {
+		s.done[i], s.failed[i] = true, true
 	}
-	if err := x.tryRange(ctx, b, batch, known, 0, mid); err != nil {
-		return err
-	}
-	if err := x.tryRange(ctx, b, batch, known, mid, n); err != nil {
-		return err
+	// The attempt's deadline is for one INSERT; here each of many has it for itself. The number is bounded by the
+	// batch's size, so this ends.
+	if err := s.halves(context.WithoutCancel(ctx), 0, n); err != nil {
+		var left []int
+		for i := range n {
+			if !s.done[i] || s.failed[i] {
+				left = append(left, i)
+			}
+		}
+		return consumererror.NewLogs(err, pick(batch.Logs(), left))
 	}
 	slices.Sort(b.inFailed)
 	return nil
 }
 
-// tryRange stores the events at [from, to) of the batch.
-func (x *eventsExporter) tryRange(ctx context.Context, b *block, batch event.Batch, known []int, from, to int) error {
-	var reader event.Reader
-	b.events.reset()
-	reader.Reset(batch)
-	for i := 0; i < to; i++ {
-		e := reader.Next()
-		if i < from {
-			continue
-		}
-		if _, found := slices.BinarySearch(known, i); !found {
-			_ = b.events.add(e, reader.ResourceIndex()) // it fitted before
-		}
-	}
-	err := x.insert(ctx, x.cfg.Events.Name, b.events.rows, b.events.columns)
-	if err == nil || classify(err) != classRows {
-		return err
-	}
-	if b.events.rows == 1 {
-		reader.Reset(batch)
-		for i := 0; i < to; i++ {
-			e := reader.Next()
-			if _, found := slices.BinarySearch(known, i); i >= from && !found {
-				x.failRow(ctx, b, i, e, &rowError{reason: reasonRefused}, serverError(err))
-			}
-		}
-		return nil
+func (s *bisection) halves(ctx context.Context, from, to int) error {
+	if to-from == 1 {
+		return s.try(ctx, from, to)
 	}
 	mid := from + (to-from)/2
-	if err := x.tryRange(ctx, b, batch, known, from, mid); err != nil {
+	if err := s.try(ctx, from, mid); err != nil {
 		return err
 	}
-	return x.tryRange(ctx, b, batch, known, mid, to)
+	return s.try(ctx, mid, to)
+}
+
+// try stores the events at [from, to) of the batch.
+func (s *bisection) try(ctx context.Context, from, to int) error {
+	s.block.events.reset()
+	s.each(from, to, func(_ int, e *event.Event, resource int) {
+		_ = s.block.events.add(e, resource) // it fitted before
+	})
+	rows := s.block.events.rows
+	insertCtx, cancel := ctx, context.CancelFunc(func() {})
+	if s.cfg.TimeoutConfig.Timeout > 0 {
+		insertCtx, cancel = context.WithTimeout(ctx, s.cfg.TimeoutConfig.Timeout)
+	}
+	err := s.insert(insertCtx, s.cfg.Events.Name, rows, s.block.events.columns)
+	cancel()
+	switch {
+	case err == nil:
+		for i := from; i < to; i++ {
+			s.done[i] = true
+		}
+		return nil
+	case classify(err) != classRows:
+		return err
+	case rows > 1:
+		return s.halves(ctx, from, to)
+	}
+	s.each(from, to, func(i int, e *event.Event, _ int) {
+		s.failRow(ctx, s.block, i, e, &rowError{reason: reasonRefused}, serverError(err))
+		s.done[i], s.failed[i] = true, true
+	})
+	return nil
+}
+
+// each calls f for the events at [from, to) that are not done.
+func (s *bisection) each(from, to int, f func(i int, e *event.Event, resource int)) {
+	var reader event.Reader
+	reader.Reset(s.batch)
+	for i := 0; i < to; i++ {
+		e := reader.Next()
+		if i >= from && !s.done[i] {
+			f(i, e, reader.ResourceIndex())
+		}
+	}
 }
 
 // pick copies the records at the given ascending positions.

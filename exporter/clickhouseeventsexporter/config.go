@@ -5,8 +5,11 @@ package clickhouseeventsexporter
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,7 +63,7 @@ type TableConfig struct {
 	// TTL is a TTL clause, such as "toDateTime(event_time) + INTERVAL 90 DAY". Empty keeps rows for ever.
 	TTL string `mapstructure:"ttl"`
 	// Settings of the table, such as storage_policy.
-	Settings map[string]string `mapstructure:"settings"`
+	Settings map[string]any `mapstructure:"settings"`
 }
 
 var _ component.Config = (*Config)(nil)
@@ -72,11 +75,15 @@ func createDefaultConfig() component.Config {
 	queue.NumConsumers = 2
 	queue.WaitForResult = true // an acknowledgement means: ClickHouse has it
 	queue.Batch = configoptional.Some(exporterhelper.BatchConfig{
-		FlushTimeout: 200 * time.Millisecond, MinSize: 10_000, MaxSize: 50_000,
+		FlushTimeout: 200 * time.Millisecond, MinSize: 20_000, MaxSize: 100_000,
 		Sizer: exporterhelper.RequestSizerTypeItems,
 	})
 	retry := configretry.NewDefaultBackOffConfig()
-	retry.MaxElapsedTime = 0 // an outage makes the pipeline wait; it does not make it lose
+	retry.InitialInterval = time.Second
+	retry.MaxInterval = 10 * time.Second
+	// Then the sender, who still has the events, is told to try again later. Without an end, a shutdown while
+	// ClickHouse is away would wait for senders that wait for ClickHouse.
+	retry.MaxElapsedTime = 30 * time.Second
 	return &Config{
 		Endpoints:      []string{"127.0.0.1:9000"},
 		Database:       "analytics",
@@ -113,7 +120,8 @@ func (c *Config) Validate() error {
 		fail(`endpoints is empty: give at least one host:port, such as "127.0.0.1:9000"`)
 	}
 	for _, e := range c.Endpoints {
-		if _, port, err := net.SplitHostPort(e); err != nil || port == "" {
+		_, port, err := net.SplitHostPort(e)
+		if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 1 || n > 65535 {
 			fail(`endpoints: %q is not host:port: give the native protocol's address, such as "127.0.0.1:9000"`, e)
 		}
 	}
@@ -137,10 +145,10 @@ func (c *Config) Validate() error {
 	if c.DialTimeout <= 0 {
 		fail("dial_timeout: %s is not positive: use a duration such as 5s", c.DialTimeout)
 	}
-	for prefix, t := range map[string]*TableConfig{"events": &c.Events, "failed_events": &c.FailedEvents} {
-		if err := t.validate(prefix); err != nil {
-			errs = append(errs, err)
-		}
+	errs = append(errs, c.Events.validate("events"), c.FailedEvents.validate("failed_events"))
+	if q := c.QueueConfig; q.HasValue() && !q.Get().WaitForResult && c.RetryConfig.MaxElapsedTime > 0 {
+		fail("retry_on_failure.max_elapsed_time: %s would drop events that were acknowledged, since sending_queue.wait_for_result is false: "+
+			"set max_elapsed_time: 0 or wait_for_result: true", c.RetryConfig.MaxElapsedTime)
 	}
 	return errors.Join(errs...)
 }
@@ -152,8 +160,8 @@ func (t *TableConfig) validate(field string) error {
 	if t.OrderBy == "" {
 		return fmt.Errorf(`%s.order_by is empty: give an expression, such as "(tenant_id, event_time)"`, field)
 	}
-	for k, v := range t.Settings {
-		if !identifier.MatchString(k) || !settingValue.MatchString(v) {
+	for _, k := range slices.Sorted(maps.Keys(t.Settings)) {
+		if v := fmt.Sprint(t.Settings[k]); !identifier.MatchString(k) || !settingValue.MatchString(v) {
 			return fmt.Errorf("%s.settings: %s = %q is no setting: use a name and a plain number or word", field, k, v)
 		}
 	}

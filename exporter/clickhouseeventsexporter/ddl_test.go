@@ -69,8 +69,8 @@ func TestStatementsAreAsInTheGoldenFiles(t *testing.T) {
 		require.Equal(t, string(want), sql+"\n")
 	}
 	cfg := createDefaultConfig().(*Config)
-	events := createTable(cfg, &cfg.Events, envelopeColumns)
-	failed := createTable(cfg, &cfg.FailedEvents, failedColumns)
+	events := createTable(cfg, &cfg.Events, envelopeColumns, tunedSettings)
+	failed := createTable(cfg, &cfg.FailedEvents, failedColumns, tunedSettings)
 	added := addColumns(cfg, &cfg.Events, ddlColumns(t))
 	golden("create_events.sql", events)
 	golden("create_failed_events.sql", failed)
@@ -79,9 +79,9 @@ func TestStatementsAreAsInTheGoldenFiles(t *testing.T) {
 	cfg.Cluster = "main"
 	cfg.Events.Engine = "ReplicatedMergeTree"
 	cfg.Events.TTL = "toDateTime(event_time) + INTERVAL 90 DAY"
-	cfg.Events.Settings = map[string]string{"storage_policy": "tiered", "index_granularity": "4096"}
+	cfg.Events.Settings = map[string]any{"storage_policy": "tiered", "index_granularity": 4096}
 	golden("cluster.sql", strings.Join([]string{
-		createDatabase(cfg), createTable(cfg, &cfg.Events, envelopeColumns), addColumns(cfg, &cfg.Events, ddlColumns(t)[:1]),
+		createDatabase(cfg), createTable(cfg, &cfg.Events, envelopeColumns, tunedSettings), addColumns(cfg, &cfg.Events, ddlColumns(t)[:1]),
 	}, ";\n\n"))
 
 	for _, sql := range []string{"CREATE DATABASE IF NOT EXISTS `analytics`", events, failed, added} {

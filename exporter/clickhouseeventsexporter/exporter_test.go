@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/testbed/enginetest"
 )
 
 // everyType declares one property of each type that a column can have.
@@ -246,6 +247,28 @@ func TestTheServersRefusalOfOneRowLetsItsNeighboursIn(t *testing.T) {
 	assert.Equal(t, "47\t47", x.engine.Query("SELECT count(), uniqExact(event_id) FROM events"))
 	assert.Equal(t, "0\trefused_by_server\t1\n31\trefused_by_server\t1\n49\trefused_by_server\t1\n50\tx\t0",
 		x.engine.Query("SELECT event_id, reason, error LIKE '%no_poison%' FROM failed_events ORDER BY toUInt32(event_id)"))
+}
+
+func TestABisectionThatIsCutShortLeavesOnlyWhatIsNotStored(t *testing.T) {
+	x := newTestExporter(t, nil, nil, enginetest.WithSettings(map[string]string{"allow_custom_error_code_in_throwif": "1"}))
+	x.engine.Exec("ALTER TABLE events ADD CONSTRAINT no_poison CHECK event_name != 'poison'")
+	const memoryLimit = 241 // an error that a retry can mend
+	x.engine.Exec(fmt.Sprintf("ALTER TABLE events ADD CONSTRAINT room CHECK throwIf(event_name = 'heavy', 'no room', toInt16(%d)) = 0", memoryLimit))
+	b := event.NewBuilder("t", "s", "test")
+	for i, name := range []string{"ok", "poison", "ok", "ok", "ok", "ok", "ok", "heavy"} {
+		add(t, b, name, fmt.Sprint(i), `{}`)
+	}
+	err := x.ConsumeLogs(t.Context(), b.Batch().Logs())
+	var partial consumererror.Logs
+	require.ErrorAs(t, err, &partial)
+	require.False(t, consumererror.IsPermanent(err))
+	left := partial.Data()
+	require.Equal(t, 5, left.LogRecordCount(), "the refused one and the half that had no room")
+
+	x.engine.Exec("ALTER TABLE events DROP CONSTRAINT room")
+	require.NoError(t, x.ConsumeLogs(t.Context(), left))
+	assert.Equal(t, "7\t7", x.engine.Query("SELECT count(), uniqExact(event_id) FROM events"))
+	assert.Equal(t, "1", x.engine.Query("SELECT event_id FROM failed_events"))
 }
 
 func TestADroppedTableIsMadeAgain(t *testing.T) {

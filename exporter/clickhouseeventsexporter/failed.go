@@ -4,6 +4,7 @@ package clickhouseeventsexporter
 
 import (
 	"github.com/ClickHouse/ch-go/proto"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
@@ -50,10 +51,10 @@ func (r *failedRows) reset() {
 // add appends an event that failed as f says. message is the server's error, if it refused the event. A time
 // that no column holds is stored as 1970: it stands unchanged in raw.
 func (r *failedRows) add(e *event.Event, f event.Failure, message string) {
-	times := [2]int64{int64(e.Time), int64(e.Received)}
-	for i, t := range times {
-		if !native.TimeInRange(t) {
-			times[i] = 0
+	var times [2]int64
+	for i, t := range [2]pcommon.Timestamp{e.Time, e.Received} {
+		if inRange(t) {
+			times[i] = int64(t)
 		}
 	}
 	r.id.AppendString(e.ID)

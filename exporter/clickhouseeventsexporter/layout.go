@@ -3,6 +3,8 @@
 package clickhouseeventsexporter
 
 import (
+	"strings"
+
 	"github.com/millrace/millrace/internal/native"
 	"github.com/millrace/millrace/internal/schema"
 )
@@ -29,7 +31,7 @@ type node struct {
 	// column is the index in layout.columns of the column that takes the value here, or -1.
 	column int
 	// each says that the value here is an array of objects, each read by children; leaves are then the columns
-	// below, which get one element for each object.
+	// below and those tied to them, all of which get one element for each object.
 	each   bool
 	leaves []int
 }
@@ -54,6 +56,7 @@ func newLayout(snap *schema.Snapshot) *layout {
 		}
 		l.plans[s] = root
 	}
+	l.tieArrays()
 	return l
 }
 
@@ -76,6 +79,32 @@ func (n *node) insert(p *schema.Property, column int) {
 	n.column = column
 	if array != nil {
 		array.leaves = append(array.leaves, column)
+	}
+}
+
+// tieArrays gives every array of objects the columns of all schemas that share its name's part before the dot:
+// ClickHouse takes them for one Nested and refuses a row in which they differ in length.
+func (l *layout) tieArrays() {
+	tied := map[string][]int{}
+	for i := range l.columns {
+		if prefix, _, dotted := strings.Cut(l.columns[i].name, "."); dotted && l.columns[i].repeated {
+			tied[prefix] = append(tied[prefix], i)
+		}
+	}
+	for _, plan := range l.plans {
+		plan.tie(l, tied)
+	}
+}
+
+func (n *node) tie(l *layout, tied map[string][]int) {
+	if n.each {
+		prefix, _, _ := strings.Cut(l.columns[n.leaves[0]].name, ".")
+		if all := tied[prefix]; len(all) > len(n.leaves) {
+			n.leaves = all
+		}
+	}
+	for _, child := range n.children {
+		child.tie(l, tied)
 	}
 }
 

@@ -35,7 +35,7 @@ func (r *eventRows) look(key string, v event.Value, depth int) {
 
 // pathsCollide says whether two values of the event have one path. Each element of an array has paths of its own.
 func pathsCollide(e *event.Event) bool {
-	p := paths{seen: map[string]bool{}}
+	p := paths{seen: map[string]bool{previousSession: e.PreviousSessionID != ""}}
 	for i := range e.Properties {
 		p.walk(e.Properties[i].Key, e.Properties[i].Value, 0)
 	}

@@ -4,11 +4,13 @@ package clickhouseeventsexporter
 
 import (
 	"encoding/hex"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
@@ -100,7 +102,7 @@ func (r *eventRows) add(e *event.Event, resource int) *rowError {
 	if at == 0 {
 		at = e.Received
 	}
-	if !native.TimeInRange(int64(at)) || !native.TimeInRange(int64(e.Received)) {
+	if !inRange(at) || !inRange(e.Received) {
 		return &rowError{reason: reasonTime}
 	}
 	r.touched, r.path, r.element = r.touched[:0], r.path[:0], -1
@@ -133,6 +135,12 @@ func (r *eventRows) add(e *event.Event, resource int) *rowError {
 	return nil
 }
 
+// previousSession is where properties keeps the session before: it has no column of its own.
+const previousSession = "session.previous_id"
+
+// inRange says whether the time has a place in DateTime64(9). OTLP's times are unsigned.
+func inRange(t pcommon.Timestamp) bool { return t <= math.MaxInt64 && native.TimeInRange(int64(t)) }
+
 func (r *eventRows) rollback() {
 	for _, i := range r.touched {
 		r.typed[i].Rollback()
@@ -164,8 +172,9 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 		}
 	}
 	if e.PreviousSessionID != "" {
-		r.member("session.previous_id")
-		r.json = event.AppendJSONString(r.json, e.PreviousSessionID)
+		if err := r.addJSON(previousSession, event.StringValue(e.PreviousSessionID)); err != nil {
+			return err
+		}
 	}
 	r.json = append(r.json, '}')
 	if r.nested && r.dotted && pathsCollide(e) {
@@ -273,7 +282,7 @@ func (r *eventRows) addEach(n *node, key string, v event.Value, depth int) *rowE
 	for i := range v.Len() {
 		element := v.Index(i)
 		r.element = i
-		if element.Kind() != event.KindMap {
+		if k := element.Kind(); k != event.KindMap && k != event.KindEmpty { // null is an element without members
 			return r.fail("", native.ErrType)
 		}
 		if i > 0 {

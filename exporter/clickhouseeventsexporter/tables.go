@@ -4,13 +4,14 @@ package clickhouseeventsexporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"go.uber.org/zap"
 
@@ -64,6 +65,9 @@ var failedColumns = []column{
 	{"raw", "String"},
 }
 
+// accessDenied is the server's ACCESS_DENIED.
+const accessDenied = 497
+
 // tables keeps the database's tables in step with the schemas.
 type tables struct {
 	cfg    *Config
@@ -108,10 +112,8 @@ func (t *tables) bringUp(ctx context.Context, l *layout) error {
 	for i := range l.columns {
 		events = append(events, column{l.columns[i].name, l.columns[i].definition()})
 	}
-	if t.cfg.CreateTables {
-		if err := t.run(ctx, conn, createDatabase(t.cfg)); err != nil {
-			return err
-		}
+	if err := t.keepDictionaries(ctx, conn, l, events); err != nil {
+		return err
 	}
 	types, err := t.bringUpTable(ctx, conn, &t.cfg.Events, events)
 	if err != nil {
@@ -120,6 +122,25 @@ func (t *tables) bringUp(ctx context.Context, l *layout) error {
 	l.propertiesType = types["properties"]
 	_, err = t.bringUpTable(ctx, conn, &t.cfg.FailedEvents, failedColumns)
 	return err
+}
+
+// keepDictionaries takes LowCardinality from the table where the column is there: it is a way to store the same
+// values, and a schema that comes or goes can change what all schemas say of it, but no column that exists.
+func (t *tables) keepDictionaries(ctx context.Context, conn driver.Conn, l *layout, want []column) error {
+	have, err := t.describe(ctx, conn, t.cfg.Events.Name)
+	if err != nil {
+		return err
+	}
+	for i := range l.columns {
+		c := &l.columns[i]
+		other := *c
+		other.typ.LowCardinality = !c.typ.LowCardinality
+		if c.typ.Kind == schema.String && have[c.name] == other.definition() {
+			*c = other
+			want[len(envelopeColumns)+i].typ = c.definition()
+		}
+	}
+	return nil
 }
 
 // bringUpTable creates the table, or adds the columns it lacks, and returns the types it then has. It never
@@ -133,7 +154,14 @@ func (t *tables) bringUpTable(ctx context.Context, conn driver.Conn, table *Tabl
 		if !t.cfg.CreateTables {
 			return nil, fmt.Errorf("table %s.%s is not there: create it with the README's SQL or set create_tables: true", t.cfg.Database, table.Name)
 		}
-		if err := t.run(ctx, conn, createTable(t.cfg, table, want)); err != nil {
+		if err := t.run(ctx, conn, createDatabase(t.cfg)); err != nil {
+			return nil, err
+		}
+		known, err := t.knownSettings(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.run(ctx, conn, createTable(t.cfg, table, want, known)); err != nil {
 			return nil, err
 		}
 	} else if missing := missingColumns(have, want); len(missing) > 0 {
@@ -204,6 +232,26 @@ func (t *tables) describe(ctx context.Context, conn driver.Conn, table string) (
 	return types, rows.Close()
 }
 
+// knownSettings returns which of tunedSettings the server has: a CREATE TABLE that names another would fail. It is
+// none where our user may not look.
+func (t *tables) knownSettings(ctx context.Context, conn driver.Conn) (map[string]string, error) {
+	known := map[string]string{}
+	for name, value := range tunedSettings {
+		var n uint64
+		if err := conn.QueryRow(ctx, "SELECT count() FROM system.merge_tree_settings WHERE name = ?", name).Scan(&n); err != nil {
+			var refusal *clickhouse.Exception
+			if errors.As(err, &refusal) && refusal.Code == accessDenied {
+				return nil, nil
+			}
+			return nil, fmt.Errorf("reading the server's table settings: %w", err)
+		}
+		if n > 0 {
+			known[name] = value
+		}
+	}
+	return known, nil
+}
+
 func (t *tables) run(ctx context.Context, conn driver.Conn, sql string) error {
 	if err := conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("running %q: %w", firstLine(sql), err)
@@ -215,64 +263,4 @@ func (t *tables) run(ctx context.Context, conn driver.Conn, sql string) error {
 func firstLine(sql string) string {
 	line, _, _ := strings.Cut(sql, "\n")
 	return line
-}
-
-// quote writes a name as an identifier.
-func quote(name string) string {
-	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
-}
-
-func (c *Config) onCluster() string {
-	if c.Cluster == "" {
-		return ""
-	}
-	return " ON CLUSTER " + quote(c.Cluster)
-}
-
-func createDatabase(c *Config) string {
-	return "CREATE DATABASE IF NOT EXISTS " + quote(c.Database) + c.onCluster()
-}
-
-func createTable(c *Config, t *TableConfig, columns []column) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s%s\n(\n", quote(c.Database), quote(t.Name), c.onCluster())
-	for i, col := range columns {
-		separator := ","
-		if i == len(columns)-1 {
-			separator = ""
-		}
-		fmt.Fprintf(&b, "    %s %s%s\n", quote(col.name), col.typ, separator)
-	}
-	fmt.Fprintf(&b, ")\nENGINE = %s\n", t.Engine)
-	if t.PartitionBy != "" {
-		fmt.Fprintf(&b, "PARTITION BY %s\n", t.PartitionBy)
-	}
-	fmt.Fprintf(&b, "ORDER BY %s", t.OrderBy)
-	if t.TTL != "" {
-		fmt.Fprintf(&b, "\nTTL %s", t.TTL)
-	}
-	for i, k := range slices.Sorted(maps.Keys(t.Settings)) {
-		word := ", "
-		if i == 0 {
-			word = "\nSETTINGS "
-		}
-		value := t.Settings[k]
-		if !isNumber(value) {
-			value = "'" + value + "'"
-		}
-		fmt.Fprintf(&b, "%s%s = %s", word, k, value)
-	}
-	return b.String()
-}
-
-func isNumber(s string) bool {
-	return strings.Trim(s, "0123456789.") == "" && s != ""
-}
-
-func addColumns(c *Config, t *TableConfig, columns []column) string {
-	parts := make([]string, len(columns))
-	for i, col := range columns {
-		parts[i] = fmt.Sprintf("ADD COLUMN IF NOT EXISTS %s %s", quote(col.name), col.typ)
-	}
-	return fmt.Sprintf("ALTER TABLE %s.%s%s\n    %s", quote(c.Database), quote(t.Name), c.onCluster(), strings.Join(parts, ",\n    "))
 }

@@ -35,9 +35,17 @@ const (
 	keyFailureProcessor = "event.failure.processor"
 )
 
+// Keys under which the record's own fields that are no attributes are read as context.
+const (
+	keyBody           = "log.body"
+	keySeverityText   = "log.severity_text"
+	keySeverityNumber = "log.severity_number"
+)
+
 // contextPrefixes are the namespaces in which an intake protocol keeps what is neither envelope nor property,
-// such as Segment's context object. They are stored, but schemas do not describe them.
-var contextPrefixes = [...]string{"segment.", "snowplow.", "cloudevents.", "webhook."}
+// such as Segment's context object or what OTel's log.* says of the record. They are stored, but schemas do not
+// describe them.
+var contextPrefixes = [...]string{"log.", "segment.", "snowplow.", "cloudevents.", "webhook."}
 
 // Stages at which an event can fail.
 const (

@@ -20,7 +20,7 @@ const rawDepth = 10_000
 func (e *Event) AppendRaw(dst []byte) []byte {
 	if e.Failure.Stage == StageReceive {
 		for i := range e.Context {
-			if c := &e.Context[i]; c.Key == "body" && c.Value.Kind() == KindString {
+			if c := &e.Context[i]; c.Key == keyBody && c.Value.Kind() == KindString {
 				return append(dst, c.Value.Str()...)
 			}
 		}

@@ -167,13 +167,13 @@ func (r *Reader) read(lr plog.LogRecord) {
 		e.Name = olderName
 	}
 	if body := lr.Body(); body.Type() != pcommon.ValueTypeEmpty {
-		e.Context = append(e.Context, Property{"body", valueOf(body)})
+		e.Context = append(e.Context, Property{keyBody, valueOf(body)})
 	}
 	if s := lr.SeverityText(); s != "" {
-		e.Context = append(e.Context, Property{"severity_text", StringValue(s)})
+		e.Context = append(e.Context, Property{keySeverityText, StringValue(s)})
 	}
 	if n := lr.SeverityNumber(); n != plog.SeverityNumberUnspecified {
-		e.Context = append(e.Context, Property{"severity_number", IntValue(int64(n))})
+		e.Context = append(e.Context, Property{keySeverityNumber, IntValue(int64(n))})
 	}
 }
 
@@ -264,8 +264,13 @@ func (r Resource) Attributes(yield func(string, Value) bool) {
 	if n := r.scope.Name(); n != "" && !yield("otel.scope.name", StringValue(n)) {
 		return
 	}
-	if v := r.scope.Version(); v != "" {
-		yield("otel.scope.version", StringValue(v))
+	if v := r.scope.Version(); v != "" && !yield("otel.scope.version", StringValue(v)) {
+		return
+	}
+	for k, v := range r.scope.Attributes().All() {
+		if !yield("otel.scope."+k, valueOf(v)) {
+			return
+		}
 	}
 }
 

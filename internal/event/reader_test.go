@@ -71,7 +71,7 @@ func TestReaderTellsEnvelopePropertiesAndContextApart(t *testing.T) {
 	for _, c := range e.Context {
 		context = append(context, c.Key)
 	}
-	assert.Equal(t, []string{"segment.type", "body", "severity_text"}, context)
+	assert.Equal(t, []string{"segment.type", "log.body", "log.severity_text"}, context)
 }
 
 func TestReaderFindsTheNameWhereOlderProducersPutIt(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"math/bits"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/event"
@@ -239,8 +240,10 @@ func dateTime(v event.Value, scale int) (uint64, error) {
 		return 0, ErrType
 	}
 	t, err := time.Parse(time.RFC3339Nano, v.Str())
-	if err != nil {
-		return 0, ErrFormat
+	if err != nil { // RFC 3339 allows a small t and z
+		if t, err = time.Parse(time.RFC3339Nano, strings.ToUpper(v.Str())); err != nil {
+			return 0, ErrFormat
+		}
 	}
 	if y := t.UTC().Year(); y < 1900 || y > 2262 {
 		return 0, ErrRange

@@ -205,6 +205,8 @@ func (c *LowCardinality) Append(v event.Value) error {
 		c.keys = append(c.keys, 0)
 	case event.KindString:
 		c.AppendString(v.Str())
+	case event.KindBytes:
+		c.AppendString(base64.StdEncoding.EncodeToString(v.Bytes()))
 	default:
 		return ErrType
 	}

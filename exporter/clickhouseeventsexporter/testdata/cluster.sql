@@ -22,7 +22,13 @@ ENGINE = ReplicatedMergeTree
 PARTITION BY toYYYYMM(event_time)
 ORDER BY (tenant_id, event_name, event_time)
 TTL toDateTime(event_time) + INTERVAL 90 DAY
-SETTINGS index_granularity = 4096, storage_policy = 'tiered';
+SETTINGS
+    auto_statistics_types = '',
+    index_granularity = 4096,
+    min_level_for_wide_part = 1,
+    nullable_serialization_version = 'allow_sparse',
+    storage_policy = 'tiered',
+    vertical_merge_algorithm_min_rows_to_activate = 1;
 
 ALTER TABLE `analytics`.`events` ON CLUSTER `main`
     ADD COLUMN IF NOT EXISTS `address.city` Nullable(String)

@@ -19,3 +19,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`events`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(event_time)
 ORDER BY (tenant_id, event_name, event_time)
+SETTINGS
+    auto_statistics_types = '',
+    min_level_for_wide_part = 1,
+    nullable_serialization_version = 'allow_sparse',
+    vertical_merge_algorithm_min_rows_to_activate = 1

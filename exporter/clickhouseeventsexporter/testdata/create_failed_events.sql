@@ -19,3 +19,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`failed_events`
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_time)
 ORDER BY (tenant_id, received_time)
+SETTINGS
+    auto_statistics_types = '',
+    min_level_for_wide_part = 1,
+    nullable_serialization_version = 'allow_sparse',
+    vertical_merge_algorithm_min_rows_to_activate = 1

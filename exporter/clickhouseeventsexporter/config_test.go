@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+func TestTheDefaultConfigurationIsValid(t *testing.T) {
+	require.NoError(t, createDefaultConfig().(*Config).Validate())
+}
+
+func TestAMistakeIsOneLineThatNamesFieldValueAndMend(t *testing.T) {
+	f := func(change map[string]any, want string) {
+		t.Helper()
+		cfg := createDefaultConfig().(*Config)
+		require.NoError(t, confmap.NewFromStringMap(change).Unmarshal(cfg))
+		err := cfg.Validate()
+		require.Error(t, err)
+		assert.Equal(t, want, err.Error())
+		assert.False(t, strings.Contains(err.Error(), "\n"))
+	}
+	empty := createDefaultConfig().(*Config)
+	empty.Endpoints = nil
+	require.EqualError(t, empty.Validate(), `endpoints is empty: give at least one host:port, such as "127.0.0.1:9000"`)
+	f(map[string]any{"endpoints": []any{"tcp://x"}}, `endpoints: "tcp://x" is not host:port: give the native protocol's address, such as "127.0.0.1:9000"`)
+	f(map[string]any{"database": "a-b"}, `database: "a-b" is not an identifier: use letters, digits and _, and begin with a letter`)
+	f(map[string]any{"cluster": "`"}, "cluster: \"`\" is not an identifier: use letters, digits and _, and begin with a letter")
+	f(map[string]any{"failed_events": map[string]any{"name": "events"}}, `failed_events.name: "events" is the events table's name too: name another`)
+	f(map[string]any{"compression": "gzip"}, `compression: "gzip" is unknown: use lz4, zstd or none`)
+	f(map[string]any{"dial_timeout": "0s"}, `dial_timeout: 0s is not positive: use a duration such as 5s`)
+	f(map[string]any{"events": map[string]any{"engine": "Log"}}, `events.engine: "Log" is not of the MergeTree family: use MergeTree or a relative of it`)
+	f(map[string]any{"events": map[string]any{"order_by": ""}}, `events.order_by is empty: give an expression, such as "(tenant_id, event_time)"`)
+	f(map[string]any{"events": map[string]any{"settings": map[string]any{"a": "x; DROP"}}}, `events.settings: a = "x; DROP" is no setting: use a name and a plain number or word`)
+	f(map[string]any{"sending_queue": map[string]any{"wait_for_result": false}},
+		`retry_on_failure.max_elapsed_time: 30s would drop events that were acknowledged, since sending_queue.wait_for_result is false: set max_elapsed_time: 0 or wait_for_result: true`)
+}
+
+func TestAnUnendingRetryMayAcknowledgeEarly(t *testing.T) {
+	cfg := createDefaultConfig().(*Config)
+	require.NoError(t, confmap.NewFromStringMap(map[string]any{
+		"sending_queue":    map[string]any{"wait_for_result": false},
+		"retry_on_failure": map[string]any{"max_elapsed_time": time.Duration(0)},
+	}).Unmarshal(cfg))
+	require.NoError(t, cfg.Validate())
+}

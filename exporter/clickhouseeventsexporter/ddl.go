@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package clickhouseeventsexporter
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// quote writes a name as an identifier.
+func quote(name string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
+}
+
+func (c *Config) onCluster() string {
+	if c.Cluster == "" {
+		return ""
+	}
+	return " ON CLUSTER " + quote(c.Cluster)
+}
+
+func createDatabase(c *Config) string {
+	return "CREATE DATABASE IF NOT EXISTS " + quote(c.Database) + c.onCluster()
+}
+
+// tunedSettings are what a table of many, mostly empty columns wants otherwise than ClickHouse's defaults. Together
+// they took a third of the server's CPU for inserting and merging (docs/benchmarks.md). A setting in the
+// configuration goes before them.
+var tunedSettings = map[string]string{
+	// Fresh parts are one file rather than hundreds; merged ones are as ever.
+	"min_level_for_wide_part": "1",
+	// Merge column by column from the first row on.
+	"vertical_merge_algorithm_min_rows_to_activate": "1",
+	// Keep only the values of a Nullable column that is mostly NULL.
+	"nullable_serialization_version": "allow_sparse",
+	// No count of distinct values for every column at every merge.
+	"auto_statistics_types": "",
+}
+
+// createTable returns the statement that creates a table. known are the tuned settings that the server has.
+func createTable(c *Config, t *TableConfig, columns []column, known map[string]string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s%s\n(\n", quote(c.Database), quote(t.Name), c.onCluster())
+	for i, col := range columns {
+		separator := ","
+		if i == len(columns)-1 {
+			separator = ""
+		}
+		fmt.Fprintf(&b, "    %s %s%s\n", quote(col.name), col.typ, separator)
+	}
+	fmt.Fprintf(&b, ")\nENGINE = %s\n", t.Engine)
+	if t.PartitionBy != "" {
+		fmt.Fprintf(&b, "PARTITION BY %s\n", t.PartitionBy)
+	}
+	fmt.Fprintf(&b, "ORDER BY %s", t.OrderBy)
+	if t.TTL != "" {
+		fmt.Fprintf(&b, "\nTTL %s", t.TTL)
+	}
+	settings := maps.Clone(known)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	for k, v := range t.Settings {
+		settings[k] = fmt.Sprint(v)
+	}
+	for i, k := range slices.Sorted(maps.Keys(settings)) {
+		word := ",\n    "
+		if i == 0 {
+			word = "\nSETTINGS\n    "
+		}
+		value := settings[k]
+		if !isNumber(value) {
+			value = "'" + value + "'"
+		}
+		fmt.Fprintf(&b, "%s%s = %s", word, k, value)
+	}
+	return b.String()
+}
+
+func isNumber(s string) bool {
+	return strings.Trim(s, "0123456789.") == "" && s != ""
+}
+
+func addColumns(c *Config, t *TableConfig, columns []column) string {
+	parts := make([]string, len(columns))
+	for i, col := range columns {
+		parts[i] = fmt.Sprintf("ADD COLUMN IF NOT EXISTS %s %s", quote(col.name), col.typ)
+	}
+	return fmt.Sprintf("ALTER TABLE %s.%s%s\n    %s", quote(c.Database), quote(t.Name), c.onCluster(), strings.Join(parts, ",\n    "))
+}
