@@ -30,6 +30,9 @@ func NewSnapshot(generation uint64, schemas []*Schema) (*Snapshot, error) {
 	if err := s.unifyColumns(); err != nil {
 		return nil, err
 	}
+	if err := s.separateArrays(); err != nil {
+		return nil, err
+	}
 	for _, sch := range s.schemas {
 		versions := s.versions[sch.Subject]
 		if versions == nil {
@@ -104,6 +107,34 @@ func (s *Snapshot) unifyColumns() error {
 			}
 		}
 		s.schemas[i] = &unified
+	}
+	return nil
+}
+
+// separateArrays refuses columns of two arrays that share a name's part before the dot: ClickHouse takes array
+// columns of one prefix for one Nested, and refuses every row in which their lengths differ.
+func (s *Snapshot) separateArrays() error {
+	type owner struct{ array, column, schema string }
+	owners := map[string]owner{}
+	for _, sch := range s.schemas {
+		for i := range sch.Properties {
+			p := &sch.Properties[i]
+			prefix, _, dotted := strings.Cut(p.Column, ".")
+			if !p.Repeated() || !dotted {
+				continue
+			}
+			array := pointerOf(p.Path)
+			if p.Each > 0 {
+				array = pointerOf(p.Path[:p.Each])
+			}
+			first, taken := owners[prefix]
+			if !taken {
+				owners[prefix] = owner{array, p.Column, sch.ID()}
+			} else if first.array != array {
+				return fmt.Errorf("column %q in schema %q is of array %q but column %q in schema %q of array %q, and ClickHouse takes %q before the dot for one array; "+
+					"give one of them another column with \"x-column\": {\"name\": \"…\"}", first.column, first.schema, first.array, p.Column, sch.ID(), array, prefix)
+			}
+		}
 	}
 	return nil
 }

@@ -118,3 +118,23 @@ func TestLowCardinalityIsForColumnsWhereAllSchemasSaySo(t *testing.T) {
 	assert.True(t, few.Properties[1].Type.LowCardinality, "the given schema is left as it is")
 	assert.Equal(t, "enum", a.Validate(eventOf(t, map[string]any{"s": "y"})).Keyword, "the copy still judges")
 }
+
+func TestTwoArraysDoNotShareAPrefix(t *testing.T) {
+	compile := func(subject, doc string) *Schema {
+		t.Helper()
+		s, err := Compile(subject, "1", []byte(doc))
+		require.NoError(t, err)
+		return s
+	}
+	list := `{"type":"array","items":{"type":"object","properties":{"x":{"type":"string"}}}}`
+	other := `{"type":"array","items":{"type":"object","properties":{"y":{"type":"string"}}}}`
+	inner := compile("inner", `{"type":"object","properties":{"o":{"type":"object","properties":{"p":`+list+`}}}}`)
+	outer := compile("outer", `{"type":"object","properties":{"o_p":`+other+`}}`)
+	_, err := NewSnapshot(1, []*Schema{inner, outer})
+	require.EqualError(t, err, `column "o_p.x" in schema "inner/1" is of array "/o/p" but column "o_p.y" in schema "outer/1" of array "/o_p", `+
+		`and ClickHouse takes "o_p" before the dot for one array; give one of them another column with "x-column": {"name": "…"}`)
+
+	same := compile("same", `{"type":"object","properties":{"o":{"type":"object","properties":{"p":`+other+`}}}}`)
+	_, err = NewSnapshot(1, []*Schema{inner, same})
+	require.NoError(t, err, "two schemas may give one array different members")
+}
