@@ -18,7 +18,10 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configretry"
 	"go.opentelemetry.io/collector/config/configtls"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
+
+	"github.com/millrace/millrace/internal/configfields"
 )
 
 // Config is what users set.
@@ -66,7 +69,13 @@ type TableConfig struct {
 	Settings map[string]any `mapstructure:"settings"`
 }
 
-var _ component.Config = (*Config)(nil)
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+// Unmarshal names a field that cannot be read, and the mend.
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmarshal(conf, c) }
 
 func createDefaultConfig() component.Config {
 	queue := exporterhelper.NewDefaultQueueConfig()
@@ -112,6 +121,9 @@ var (
 	settingValue = regexp.MustCompile(`^[A-Za-z0-9_.\-]+$`)
 )
 
+// minTimeout is below what any network needs.
+const minTimeout = time.Millisecond
+
 // Validate names the field, its value and the mend.
 func (c *Config) Validate() error {
 	var errs []error
@@ -144,6 +156,11 @@ func (c *Config) Validate() error {
 	}
 	if c.DialTimeout <= 0 {
 		fail("dial_timeout: %s is not positive: use a duration such as 5s", c.DialTimeout)
+	} else if c.DialTimeout < minTimeout { // a number without a unit is nanoseconds
+		fail("dial_timeout: %s is too short for a connection: use a duration with its unit, such as 5s", c.DialTimeout)
+	}
+	if t := c.TimeoutConfig.Timeout; t > 0 && t < minTimeout {
+		fail("timeout: %s is too short for an INSERT: use a duration with its unit, such as 30s", t)
 	}
 	errs = append(errs, c.Events.validate("events"), c.FailedEvents.validate("failed_events"))
 	if q := c.QueueConfig; q.HasValue() && !q.Get().WaitForResult && c.RetryConfig.MaxElapsedTime > 0 {

@@ -15,8 +15,10 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/millrace/millrace/internal/clickhouseengine"
+	"github.com/millrace/millrace/internal/configfields"
 )
 
 // Config of the clickhouse_engine extension.
@@ -67,7 +69,13 @@ type RestartConfig struct {
 	MaxInterval     time.Duration `mapstructure:"max_interval"`
 }
 
-var _ component.Config = (*Config)(nil)
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+// Unmarshal names a field that cannot be read, and the mend.
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmarshal(conf, c) }
 
 var (
 	userName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/millrace/millrace/internal/configfields"
 )
 
 // Config is what users set.
@@ -18,7 +21,13 @@ type Config struct {
 	ReloadInterval time.Duration `mapstructure:"reload_interval"`
 }
 
-var _ component.Config = (*Config)(nil)
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+// Unmarshal names a field that cannot be read, and the mend.
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmarshal(conf, c) }
 
 // minReloadInterval keeps a mistyped unit from reading the directory without pause.
 const minReloadInterval = 10 * time.Millisecond

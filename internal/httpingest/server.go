@@ -60,7 +60,7 @@ func (s *Server) Start(ctx context.Context, host component.Host, handler http.Ha
 	}
 	listener, err := s.set.HTTP.ToListener(ctx)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", s.set.HTTP.NetAddr.Endpoint, err)
+		return fmt.Errorf("endpoint: listening on %s: %w: choose another address, or stop what listens there", s.set.HTTP.NetAddr.Endpoint, err)
 	}
 	s.server, s.listener = server, listener
 	s.serving.Go(func() {
@@ -135,6 +135,9 @@ func ValidateHTTP(c *confighttp.ServerConfig) error {
 	if c.NetAddr.Endpoint == "" {
 		return errors.New("endpoint is empty: give an address and port, such as 127.0.0.1:8181")
 	}
+	if _, _, err := net.SplitHostPort(c.NetAddr.Endpoint); err != nil {
+		return fmt.Errorf("endpoint %q is no address: give an address and port, such as 127.0.0.1:8181", c.NetAddr.Endpoint)
+	}
 	if c.MaxRequestBodySize <= 0 {
 		return fmt.Errorf("max_request_body_size is %d: give a number of bytes above 0", c.MaxRequestBodySize)
 	}
@@ -149,6 +152,9 @@ func ValidateHTTP(c *confighttp.ServerConfig) error {
 	} {
 		if timeout.value <= 0 {
 			return fmt.Errorf("%s is %s: give a time above 0, or senders that hang hold their connections for ever", timeout.name, timeout.value)
+		}
+		if timeout.value < time.Millisecond { // a number without a unit is nanoseconds
+			return fmt.Errorf("%s is %s: give a time with its unit, such as 30s", timeout.name, timeout.value)
 		}
 	}
 	for _, a := range c.CompressionAlgorithms {

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/millrace/millrace/internal/configfields"
 )
 
 // Config is what users set.
@@ -43,7 +46,13 @@ const (
 	Refuse Policy = "refuse" // they are removed and the sender gets an error
 )
 
-var _ component.Config = (*Config)(nil)
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+// Unmarshal names a field that cannot be read, and the mend.
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmarshal(conf, c) }
 
 func createDefaultConfig() component.Config {
 	return &Config{

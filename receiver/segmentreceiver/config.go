@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/millrace/millrace/internal/configfields"
 	"github.com/millrace/millrace/internal/httpingest"
 )
 
@@ -56,7 +57,12 @@ type Config struct {
 var (
 	_ component.Config  = (*Config)(nil)
 	_ confmap.Validator = (*Config)(nil)
+
+	_ confmap.Unmarshaler = (*Config)(nil)
 )
+
+// Unmarshal names a field that cannot be read, and the mend.
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmarshal(conf, c) }
 
 const (
 	defaultEndpoint              = "127.0.0.1:8181"

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package configfields
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+)
+
+type Server struct {
+	Endpoint string `mapstructure:"endpoint"`
+}
+
+type user struct {
+	Name     string `mapstructure:"name"`
+	ReadOnly bool   `mapstructure:"readonly"`
+}
+
+type Config struct {
+	Server    `mapstructure:",squash"`
+	Other     Server                          `mapstructure:"other"`
+	Users     []user                          `mapstructure:"users"`
+	TLS       configoptional.Optional[Server] `mapstructure:"tls"`
+	DataDir   string                          `mapstructure:"data_dir"`
+	Timeout   time.Duration                   `mapstructure:"timeout"`
+	Databases []string                        `mapstructure:"databases"`
+}
+
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return Unmarshal(conf, c) }
+
+func TestWhatCannotBeReadIsOneLineWithFieldAndMend(t *testing.T) {
+	f := func(yaml, want string) {
+		t.Helper()
+		conf, err := confmaptest.LoadConf(writeFile(t, "c:\n  "+yaml))
+		require.NoError(t, err)
+		sub, err := conf.Sub("c")
+		require.NoError(t, err)
+		var c Config
+		err = sub.Unmarshal(&c)
+		if want == "" {
+			require.NoError(t, err)
+			return
+		}
+		require.Error(t, err)
+		// Core's name of the whole stands before it.
+		_, found, _ := strings.Cut(err.Error(), "'' ")
+		require.Equal(t, want, found, err.Error())
+	}
+	f("{data_dir: a, timeout: 5s, users: [{name: x}], other: {endpoint: a}}", "")
+	f("data_dri: a", "data_dri: there is no such field: did you mean data_dir?")
+	f("endpont: a", "endpont: there is no such field: did you mean endpoint?")
+	f("colour: a", "colour: there is no such field: use one of data_dir, databases, endpoint, other, timeout, tls, users")
+	f("users: [{name: x, read_only: true}]", "users[0].read_only: there is no such field: did you mean readonly?")
+	f("other: {port: 1}", "other.port: there is no such field: use one of endpoint")
+	f("tls: {endpiont: 1}", "tls.endpiont: there is no such field: did you mean endpoint?")
+	f("timeout: soon", `timeout: "soon": time: invalid duration`)
+	f("users: [x]", `users[0]: expected a map or struct, got "string"`)
+	f("{data_dri: a, timeout: soon}", "timeout: \"soon\": time: invalid duration\ndata_dri: there is no such field: did you mean data_dir?")
+}
+
+func TestDistanceCountsChanges(t *testing.T) {
+	f := func(a, b string, want int) {
+		t.Helper()
+		require.Equal(t, want, distance(a, b))
+		require.Equal(t, want, distance(b, a))
+	}
+	f("", "", 0)
+	f("abc", "", 3)
+	f("databse", "database", 1)
+	f("kitten", "sitting", 3)
+}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
