@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A mistake in the configuration ends the collector with one line that names the field, the value and the mend.
+func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	blocked := taken.Addr().String()
+
+	for _, c := range []struct {
+		name    string
+		overlay string
+		want    []string // in the line
+	}{
+		{"unknown field of the exporter", `exporters::clickhouse_events::databse: x`, []string{"clickhouse_events", "databse", "did you mean database?"}},
+		{"unknown field of a key", `receivers::segment::write_keys: [{key: a, tennant: b}]`, []string{"segment", "write_keys[0].tennant", "did you mean tenant?"}},
+		{"unknown field of the registry", `extensions::schema_registry::directry: x`, []string{"schema_registry", "directry", "did you mean directory?"}},
+		{"unknown component", `exporters::clickhouse_event: {}`, []string{"'exporters'", "clickhouse_event", "valid values"}},
+		{"component that is not configured", `service::pipelines::logs::processors: [schema_validation, batch]`, []string{`processor "batch"`, "not configured"}},
+		{"endpoint without a port", `exporters::clickhouse_events::endpoints: [localhost]`,
+			[]string{"exporters::clickhouse_events", "endpoints", `"localhost"`, "host:port"}},
+		{"no endpoint", `exporters::clickhouse_events::endpoints: []`, []string{"exporters::clickhouse_events", "endpoints is empty", "give at least one"}},
+		{"unknown compression", `exporters::clickhouse_events::compression: brotli`,
+			[]string{"exporters::clickhouse_events", "compression", `"brotli"`, "use lz4, zstd or none"}},
+		{"database that is no name", `exporters::clickhouse_events::database: "a;b"`, []string{"exporters::clickhouse_events", "database", `"a;b"`, "use letters"}},
+		{"engine that keeps nothing", `exporters::clickhouse_events::events::engine: Log`, []string{"events.engine", `"Log"`, "use MergeTree"}},
+		{"time-out without a unit", `exporters::clickhouse_events::dial_timeout: 5`, []string{"exporters::clickhouse_events", "dial_timeout", "5ns", "5s"}},
+		{"request time-out without a unit", `exporters::clickhouse_events::timeout: 5`, []string{"exporters::clickhouse_events", "timeout", "5ns", "30s"}},
+		{"text for a time", `exporters::clickhouse_events::timeout: soon`, []string{"clickhouse_events", "timeout", `"soon"`, "duration"}},
+		{"schema registry that is not there", `exporters::clickhouse_events::schema_registry: schema_registry/other`,
+			[]string{"clickhouse_events", "schema_registry", `"schema_registry/other"`, "service.extensions"}},
+		{"schema registry that is none", `exporters::clickhouse_events::schema_registry: clickhouse_engine`,
+			[]string{"clickhouse_events", "schema_registry", `"clickhouse_engine"`, "name a schema_registry"}},
+		{"validation's registry that is not there", `processors::schema_validation::registry: schema_registry/other`,
+			[]string{"schema_validation", "registry", `"schema_registry/other"`, "define it under extensions"}},
+		{"unknown policy", `processors::schema_validation::unknown_events: drop`,
+			[]string{"processors::schema_validation", "unknown_events", `"drop"`, "accept, fail or refuse"}},
+		{"no write key", `receivers::segment::write_keys: []`, []string{"receivers::segment", "write_keys is empty", "list at least one"}},
+		{"empty write key", `receivers::segment::write_keys: [{key: "", tenant: a}]`, []string{"receivers::segment", "write_keys[0].key is empty", "give a key"}},
+		{"write key twice", `receivers::segment::write_keys: [{key: a, tenant: x}, {key: a, tenant: y}]`,
+			[]string{"receivers::segment", "write_keys[1].key", "write_keys[0].key", "remove one"}},
+		{"text as a write key", `receivers::segment::write_keys: [a]`, []string{"segment", "write_keys[0]", `"string"`}},
+		{"Segment's endpoint without a port", `receivers::segment::endpoint: nowhere`, []string{"receivers::segment", "endpoint", `"nowhere"`, "such as 127.0.0.1:8181"}},
+		{"Segment's time-out without a unit", `receivers::segment::read_timeout: 5`, []string{"receivers::segment", "read_timeout", "5ns", "such as"}},
+		{"body of no size", `receivers::segment::max_request_body_size: 0`, []string{"receivers::segment", "max_request_body_size", "0", "above 0"}},
+		{"metrics' address without a port", `service::telemetry::metrics::address: nowhere`, []string{"service::telemetry::metrics::address", `"nowhere"`, "host:port"}},
+		{"no schema directory", `extensions::schema_registry::directory: /none/such`, []string{"directory", `"/none/such"`, "create it"}},
+		{"schema directory that is a file", `extensions::schema_registry::directory: /etc/passwd`, []string{"directory", `"/etc/passwd"`, "make it a directory"}},
+		{"no engine library", `extensions::clickhouse_engine::library: /none/libchdb.so`, []string{"library", "/none/libchdb.so", "make engine"}},
+		{"engine library that is none", `extensions::clickhouse_engine::library: /etc/passwd`, []string{"library", "/etc/passwd", "make engine"}},
+		{"data directory that cannot be", `extensions::clickhouse_engine::data_dir: /proc/none`, []string{"data_dir", "/proc/none", "cannot be created"}},
+		{"engine's port is taken", `extensions::clickhouse_engine::tcp_endpoint: ` + blocked, []string{"tcp_endpoint", blocked, "choose another port"}},
+		{"Segment's port is taken", `receivers::segment::endpoint: ` + blocked, []string{"segment", "endpoint", blocked, "choose another"}},
+		{"OTLP's port is taken", `receivers::otlp::protocols::grpc::endpoint: ` + blocked, []string{"otlp", blocked, "address already in use"}},
+		{"metrics' port is taken", `service::telemetry::metrics::address: ` + blocked, []string{blocked, "address already in use"}},
+		{"no YAML", `{a`, []string{"not valid YAML"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			i := newInstance(t, overlay(c.overlay))
+			i.env = map[string]string{"MILLRACE_DATA_DIR": i.data, "MILLRACE_SCHEMA_DIR": i.schema}
+			for name, addr := range freePlaces(t) {
+				i.env[name] = addr
+			}
+			p := launch(t, i.dir, filepath.Join(filepath.Dir(i.data), "log"), i.env, i.args...)
+			select {
+			case <-p.exited:
+			case <-time.After(patience):
+				p.end(t, 9)
+				t.Fatalf("the collector runs with it:\n%s", p.tail())
+			}
+			require.Error(t, p.err)
+			require.Equal(t, 1, p.cmd.ProcessState.ExitCode(), "%s", p.tail())
+			requireOneLine(t, p.said(), c.want)
+			requireNoProcessOf(t, i.data)
+		})
+	}
+
+	t.Run("several at once, a line each", func(t *testing.T) {
+		i := newInstance(t, "exporters::clickhouse_events::compression: brotli", "processors::schema_validation::unknown_events: drop", "receivers::segment::write_keys: []")
+		p := launch(t, i.dir, filepath.Join(filepath.Dir(i.data), "log"), nil, i.args...)
+		<-p.exited
+		require.Error(t, p.err)
+		said := strings.TrimSpace(p.said())
+		require.Len(t, strings.Split(said, "\n"), 3, "%s", said)
+		for _, want := range []string{"brotli", "drop", "write_keys is empty"} {
+			require.Contains(t, said, want)
+		}
+	})
+
+	t.Run("two collectors on one data directory", func(t *testing.T) {
+		first := start(t)
+		second := newInstance(t)
+		second.data = first.data
+		env := map[string]string{"MILLRACE_DATA_DIR": first.data, "MILLRACE_SCHEMA_DIR": second.schema}
+		for name, addr := range freePlaces(t) {
+			env[name] = addr
+		}
+		p := launch(t, second.dir, filepath.Join(t.TempDir(), "log"), env, second.args...)
+		<-p.exited
+		requireOneLine(t, p.said(), []string{"data_dir", first.data, fmt.Sprintf("process %d", first.pid()), "directory of its own"})
+		require.NoError(t, first.ready())
+	})
+}
+
+// requireOneLine finds all of it in the last line, which begins with Error unless the collector's core has put a heading above it.
+func requireOneLine(t *testing.T, said string, want []string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	last := lines[len(lines)-1]
+	for _, w := range want {
+		assert.Contains(t, last, w, "in the last line of:\n%s", said)
+	}
+	errorAt := len(lines)
+	for n, line := range lines {
+		if strings.HasPrefix(line, "Error: ") {
+			errorAt = n
+		}
+	}
+	require.Less(t, errorAt, len(lines), "%s", said)
+	if errorAt < len(lines)-1 {
+		require.Contains(t, lines[errorAt], "decoding failed due to the following error(s)")
+	}
+	assert.Less(t, len(last), 500)
+	assert.NotContains(t, said, "panic")
+	assert.NotContains(t, said, "goroutine ")
+}
+
+// requireNoProcessOf looks for an engine that was left behind.
+func requireNoProcessOf(t *testing.T, data string) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, path := range lines {
+		if b, err := os.ReadFile(path); err == nil && alive(int(mustInt(t, filepath.Base(filepath.Dir(path))))) {
+			require.NotContains(t, string(b), data, "%s", path)
+		}
+	}
+}
