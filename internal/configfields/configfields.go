@@ -37,6 +37,7 @@ var (
 // mend makes a line for each of core's findings, which have one each below headings.
 func mend(text string, conf *confmap.Conf, t reflect.Type) string {
 	var lines []string
+	root := structOf(t).String()
 	outer := "" // the field that the last heading named: what follows was read into it on its own
 	for line := range strings.SplitSeq(text, "\n") {
 		m := finding.FindStringSubmatch(line)
@@ -44,8 +45,13 @@ func mend(text string, conf *confmap.Conf, t reflect.Type) string {
 			continue
 		}
 		path := m[1]
-		if goType.MatchString(path) {
+		switch first, _, _ := strings.Cut(element.ReplaceAllString(path, ""), "."); {
+		case path == "" || path == root:
+			outer, path = "", ""
+		case goType.MatchString(path):
 			path = ""
+		case !slices.Contains(fieldsAt(t, element.ReplaceAllString(outer, "")), first):
+			outer = "" // what was read on its own is over
 		}
 		path = strings.Trim(outer+"."+path, ".")
 		if strings.HasSuffix(m[2], heading) {
@@ -68,8 +74,24 @@ func mend(text string, conf *confmap.Conf, t reflect.Type) string {
 	return strings.Join(lines, "\n")
 }
 
-// withValue adds the scalar that could not be read, where it can be found; a secret is not written with a wrong type.
+var (
+	wrongType = regexp.MustCompile(`^expected type '(\w+)', got unconvertible type`)
+	secret    = regexp.MustCompile(`password|secret|token|key`)
+	mends     = map[string]string{"int": "a whole number", "uint": "a whole number from 0", "float": "a number", "bool": "true or false", "string": "a text, in quotes"}
+)
+
+// withValue adds the value that could not be read, where it is a scalar, and what to write.
 func withValue(message string, conf *confmap.Conf, path string) string {
+	if m := wrongType.FindStringSubmatch(message); m != nil {
+		if mend := mends[strings.TrimRight(m[1], "0123456789")]; mend != "" {
+			message = "write " + mend
+		}
+	}
+	message = strings.ReplaceAll(message, "time: invalid duration", "write a time with its unit, such as 30s")
+	message = strings.ReplaceAll(message, "expected a map or struct, got", "write its fields, one to a line; this is")
+	if secret.MatchString(path) {
+		return message
+	}
 	switch v := conf.Get(strings.ReplaceAll(path, ".", confmap.KeyDelimiter)).(type) {
 	case string:
 		if !strings.Contains(message, v) && len(v) <= 100 {

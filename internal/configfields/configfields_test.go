@@ -30,6 +30,7 @@ type Config struct {
 	Users     []user                          `mapstructure:"users"`
 	TLS       configoptional.Optional[Server] `mapstructure:"tls"`
 	DataDir   string                          `mapstructure:"data_dir"`
+	Password  string                          `mapstructure:"password"`
 	Timeout   time.Duration                   `mapstructure:"timeout"`
 	Databases []string                        `mapstructure:"databases"`
 }
@@ -57,13 +58,18 @@ func TestWhatCannotBeReadIsOneLineWithFieldAndMend(t *testing.T) {
 	f("{data_dir: a, timeout: 5s, users: [{name: x}], other: {endpoint: a}}", "")
 	f("data_dri: a", "data_dri: there is no such field: did you mean data_dir?")
 	f("endpont: a", "endpont: there is no such field: did you mean endpoint?")
-	f("colour: a", "colour: there is no such field: use one of data_dir, databases, endpoint, other, timeout, tls, users")
+	f("colour: a", "colour: there is no such field: use one of data_dir, databases, endpoint, other, password, timeout, tls, users")
 	f("users: [{name: x, read_only: true}]", "users[0].read_only: there is no such field: did you mean readonly?")
 	f("other: {port: 1}", "other.port: there is no such field: use one of endpoint")
 	f("tls: {endpiont: 1}", "tls.endpiont: there is no such field: did you mean endpoint?")
-	f("timeout: soon", `timeout: "soon": time: invalid duration`)
-	f("users: [x]", `users[0]: expected a map or struct, got "string"`)
-	f("{data_dri: a, timeout: soon}", "timeout: \"soon\": time: invalid duration\ndata_dri: there is no such field: did you mean data_dir?")
+	f("timeout: soon", `timeout: "soon": write a time with its unit, such as 30s`)
+	f("data_dir: 5", "data_dir: 5: write a text, in quotes")
+	f("password: 5", "password: write a text, in quotes")
+	f("users: [x]", `users[0]: write its fields, one to a line; this is "string"`)
+	f("users: [{name: a, readonly: maybe}]", "users[0].readonly: write true or false")
+	f("{data_dri: a, timeout: soon, tls: {endpiont: 1}}", `tls.endpiont: there is no such field: did you mean endpoint?
+timeout: "soon": write a time with its unit, such as 30s
+data_dri: there is no such field: did you mean data_dir?`)
 }
 
 func TestDistanceCountsChanges(t *testing.T) {
