@@ -4,7 +4,7 @@
 
 // Package clickhouseeventsexporter writes business events as typed rows into ClickHouse.
 //
-// The way of a batch: exporter.go takes it, rows.go turns its events into columns by the plan that layout.go
+// The way of a batch: exporter.go takes it, rows.go and properties.go turn its events into columns by the plan that layout.go
 // made of the schemas, tables.go has created and extended the tables by then, insert.go sends one INSERT a
 // table. A value that its column does not hold makes its event a failed one; errors.go tells which of the
 // server's errors a retry can mend.
