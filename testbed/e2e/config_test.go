@@ -42,7 +42,7 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 		{"engine that keeps nothing", `exporters::clickhouse_events::events::engine: Log`, []string{"events.engine", `"Log"`, "use MergeTree"}},
 		{"time-out without a unit", `exporters::clickhouse_events::dial_timeout: 5`, []string{"exporters::clickhouse_events", "dial_timeout", "5ns", "5s"}},
 		{"request time-out without a unit", `exporters::clickhouse_events::timeout: 5`, []string{"exporters::clickhouse_events", "timeout", "5ns", "30s"}},
-		{"text for a time", `exporters::clickhouse_events::timeout: soon`, []string{"clickhouse_events", "timeout", `"soon"`, "duration"}},
+		{"text for a time", `exporters::clickhouse_events::timeout: soon`, []string{"clickhouse_events", "timeout", `"soon"`, "unit, such as 30s"}},
 		{"schema registry that is not there", `exporters::clickhouse_events::schema_registry: schema_registry/other`,
 			[]string{"clickhouse_events", "schema_registry", `"schema_registry/other"`, "service.extensions"}},
 		{"schema registry that is none", `exporters::clickhouse_events::schema_registry: clickhouse_engine`,

@@ -143,7 +143,7 @@ func otlpEnvelope(t *testing.T, i *instance) {
 			"product_reviewed", "2026-01-02 03:04:05.123456789", "u-1", "a-1", "s-1", "shop-1", "checkout", "product_reviewed", "1",
 			"ab000000000000000000000000000001", "cd00000000000002",
 			`{"service.name":"checkout","tenant.id":"shop-1","otel.scope.name":"shop"}`,
-			`{"body":"a body","extra":{"n":1152921504606846976}}`, "5", "true",
+			`{"extra":{"n":1152921504606846976},"log":{"body":"a body"}}`, "5", "true",
 		}, "|"), i.one(t, envelope, id))
 		require.Equal(t, "2026-01-02 03:04:06.000000007", i.one(t, "SELECT received_time FROM events WHERE event_id = '%s'", id))
 	}
