@@ -135,7 +135,7 @@ func badOTLPEvents(t *testing.T, i *instance) {
 			lr := addValid(records, ids[n])
 			c.spoil(lr, lr.Attributes())
 			addValid(records, ids[n]+"-after")
-			assert.NoError(t, sendGRPC(t, i, ld), c.name)
+			assert.NoError(t, sendGRPC(i, ld), c.name)
 		})
 	}
 	senders.Wait()
@@ -172,7 +172,7 @@ func badOTLPEvents(t *testing.T, i *instance) {
 	rl := ld.ResourceLogs().AppendEmpty()
 	rl.Resource().Attributes().PutStr("x", "\xff")
 	addValid(rl.ScopeLogs().AppendEmpty().LogRecords(), bad)
-	require.NoError(t, sendGRPC(t, i, ld))
+	require.NoError(t, sendGRPC(i, ld))
 	require.Equal(t, "stored", where(t, i, good))
 	require.Equal(t, "validation invalid_utf8 ", where(t, i, bad))
 
@@ -277,7 +277,7 @@ func manyNames(t *testing.T, i *instance) {
 			lr.Attributes().PutInt(fmt.Sprintf("%s_%d_%d", name, n, p), int64(p))
 		}
 	}
-	require.NoError(t, sendGRPC(t, i, ld))
+	require.NoError(t, sendGRPC(i, ld))
 	require.Equal(t, "100|100|100", i.one(t, `SELECT count(), uniqExact(event_id), min(length(JSONAllPaths(properties))) FROM events WHERE event_name = '%s'`, name))
 	require.Equal(t, "99", i.one(t, "SELECT properties.`%[1]s_7_99` FROM events WHERE event_id = '%[1]s-7'", name))
 }

@@ -36,10 +36,10 @@ func nestedLogs(depth int, list bool, key, name string) []byte {
 	prepend(0x32) // LogRecord.attributes
 	n := []byte(name)
 	slices.Reverse(n)
-	b = append(n, append([]byte{byte(len(name)), 0x62}, b...)...) // LogRecord.event_name, behind it
-	prepend(0x12)                                                 // ScopeLogs.log_records
-	prepend(0x12)                                                 // ResourceLogs.scope_logs
-	prepend(0x0a)                                                 // resource_logs
+	b = slices.Concat(n, []byte{byte(len(name)), 0x62}, b) // LogRecord.event_name, behind it
+	prepend(0x12)                                          // ScopeLogs.log_records
+	prepend(0x12)                                          // ResourceLogs.scope_logs
+	prepend(0x0a)                                          // resource_logs
 	slices.Reverse(b)
 	return b
 }

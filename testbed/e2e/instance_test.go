@@ -238,7 +238,7 @@ func (i *instance) awaitReady() error {
 		case err == nil:
 			return nil
 		case !i.running():
-			return fmt.Errorf("the collector ended: %v", i.process.err)
+			return fmt.Errorf("the collector ended: %w", i.process.err)
 		case time.Now().After(deadline):
 			return fmt.Errorf("the collector is not ready: %w", err)
 		}

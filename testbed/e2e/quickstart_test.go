@@ -63,7 +63,7 @@ func TestQuickstart(t *testing.T) {
 	ld, records := events()
 	id := newID("after")
 	addValid(records, id)
-	require.NoError(t, sendGRPC(t, i, ld))
+	require.NoError(t, sendGRPC(i, ld))
 	require.Equal(t, "1", i.one(t, "SELECT count() FROM events WHERE event_id = '%s'", id))
 
 	files, err := os.ReadDir(i.dir)
@@ -149,7 +149,7 @@ func otlpEnvelope(t *testing.T, i *instance) {
 	}
 
 	byGRPC, byHTTP, byJSON := newID("grpc"), newID("http"), newID("json")
-	require.NoError(t, sendGRPC(t, i, build(byGRPC)))
+	require.NoError(t, sendGRPC(i, build(byGRPC)))
 	f(byGRPC)
 	status, answer := post(t, i.url("MILLRACE_OTLP_HTTP", "/v1/logs"), protobuf(t, build(byHTTP)), "Content-Type", protobufType)
 	require.Equal(t, http.StatusOK, status, answer)
@@ -186,7 +186,7 @@ func otlpEnvelope(t *testing.T, i *instance) {
 	lr := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
 	name := newID("bare")
 	lr.Attributes().PutStr("event.name", name)
-	require.NoError(t, sendGRPC(t, i, ld))
+	require.NoError(t, sendGRPC(i, ld))
 	require.Equal(t, "|||||{}|{}|true", i.one(t, `SELECT event_id, user_id IS NULL ? '' : 'user', tenant_id, source, trace_id, resource, toJSONString(properties),
 		event_time = received_time AND received_time BETWEEN fromUnixTimestamp64Nano(%d) AND fromUnixTimestamp64Nano(%d) ? 'true' : 'false'
 		FROM events WHERE event_name = '%s'`, before, time.Now().UnixNano(), name))
@@ -229,7 +229,7 @@ func environment(t *testing.T, i *instance) {
 	id := newID("other")
 	ld, records := events()
 	addValid(records, id)
-	require.NoError(t, sendGRPC(t, other, ld))
+	require.NoError(t, sendGRPC(other, ld))
 	status, answer := postSegment(t, other, "/v1/track", `{"event": "Other", "userId": "u", "messageId": "`+id+`"}`)
 	require.Equal(t, http.StatusOK, status, answer)
 	require.Equal(t, "2", other.one(t, "SELECT count() FROM events WHERE event_id = '%s'", id))
@@ -270,7 +270,7 @@ func metrics(t *testing.T, i *instance) {
 	ld, records := events()
 	addValid(records, newID("metrics"))
 	addValid(records, newID("metrics")).Attributes().PutStr("country", "nowhere")
-	require.NoError(t, sendGRPC(t, i, ld))
+	require.NoError(t, sendGRPC(i, ld))
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, i.url("MILLRACE_METRICS", "/metrics"), nil)
 	require.NoError(t, err)
 	status, text := do(t, r)

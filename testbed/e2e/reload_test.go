@@ -55,7 +55,7 @@ func reload(t *testing.T, i *instance) {
 			}
 			ld, records := events()
 			addValid(records, neighbour)
-			if err := sendGRPC(t, i, ld); err != nil {
+			if err := sendGRPC(i, ld); err != nil {
 				stopped <- err
 				return
 			}
@@ -71,7 +71,7 @@ func reload(t *testing.T, i *instance) {
 		lr.SetEventName("coupon_used")
 		lr.Attributes().PutStr("coupon", "WELCOME10")
 		require.NoError(t, lr.Attributes().PutEmpty("coupon_discount").FromRaw(discount))
-		require.NoError(t, sendGRPC(t, i, ld))
+		require.NoError(t, sendGRPC(i, ld))
 		return id
 	}
 	columnsOf := func(name string) string {
