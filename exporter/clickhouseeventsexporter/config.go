@@ -88,7 +88,7 @@ func createDefaultConfig() component.Config {
 		Sizer: exporterhelper.RequestSizerTypeItems,
 	})
 	retry := configretry.NewDefaultBackOffConfig()
-	retry.InitialInterval = time.Second
+	retry.InitialInterval = 500 * time.Millisecond
 	retry.MaxInterval = 10 * time.Second
 	// Then the sender, who still has the events, is told to try again later. Without an end, a shutdown while
 	// ClickHouse is away would wait for senders that wait for ClickHouse.

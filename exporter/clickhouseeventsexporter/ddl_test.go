@@ -47,7 +47,7 @@ func ddlColumns(t *testing.T) []column {
 	snap, err := schema.NewSnapshot(1, []*schema.Schema{s})
 	require.NoError(t, err)
 	columns := []column{}
-	for _, c := range newLayout(snap).columns {
+	for _, c := range newLayout(snap, nil).columns {
 		columns = append(columns, column{c.name, c.definition()})
 	}
 	return columns

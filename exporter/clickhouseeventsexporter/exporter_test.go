@@ -292,17 +292,38 @@ func TestADroppedTableIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestAColumnOfAnotherTypeIsAClearError(t *testing.T) {
+func TestAColumnOfAnotherTypeStopsNobody(t *testing.T) {
 	x := newTestExporter(t, nil, nil)
-	x.engine.Exec("ALTER TABLE events ADD COLUMN price String")
-	x.registry.set(t, map[string]string{"a": `{"type":"object","properties":{"price":{"type":"number"}}}`})
+	x.engine.Exec("ALTER TABLE events ADD COLUMN price String, ADD COLUMN `items.n` Array(String)")
+	x.registry.set(t, map[string]string{"a": `{"type":"object","properties":{"price":{"type":"number"},"name":{"type":"string"},
+		"items":{"type":"array","items":{"type":"object","properties":{"n":{"type":"integer"},"m":{"type":"integer"}}}}}}`})
 	b := event.NewBuilder("t", "s", "test")
-	add(t, b, "a", "1", `{"price":1}`).SetSchema("a", "1")
-	err := x.ConsumeLogs(t.Context(), b.Batch().Logs())
-	require.ErrorContains(t, err, "column `price` of analytics.events is String but the schemas say Nullable(Float64)")
-	require.False(t, consumererror.IsPermanent(err), "the pipeline waits until it is mended")
+	add(t, b, "a", "1", `{"price":1.5,"name":"x","items":[{"n":1,"m":2}]}`).SetSchema("a", "1")
+	x.send(t, b)
+	assert.Equal(t, "\t1.5\tx\t1\t[2]\t['']", x.engine.Query("SELECT price, properties.price, name, properties.items[1].n, items.m, items.n FROM events"),
+		"its values are kept with the undeclared")
 	x.engine.Exec("ALTER TABLE events DROP COLUMN price")
-	require.NoError(t, x.ConsumeLogs(t.Context(), b.Batch().Logs()))
+	x.engine.Exec("DROP TABLE failed_events SYNC") // makes the exporter look at the tables again
+	b = event.NewBuilder("t", "s", "test")
+	add(t, b, "a", "2", `{}`).Fail(event.Failure{Stage: event.StageValidation})
+	require.Error(t, x.ConsumeLogs(t.Context(), b.Batch().Logs()))
+	b = event.NewBuilder("t", "s", "test")
+	add(t, b, "a", "3", `{"price":1.5}`).SetSchema("a", "1")
+	x.send(t, b)
+	assert.Equal(t, "1.5", x.engine.Query("SELECT price FROM events WHERE event_id = '3'"))
+}
+
+func TestAnEnvelopeColumnOfAnotherTypeIsAClearError(t *testing.T) {
+	x := newTestExporter(t, nil, nil)
+	x.engine.Exec("DROP TABLE events SYNC")
+	x.engine.Exec("CREATE TABLE events (event_id UInt64) ENGINE = MergeTree ORDER BY event_id")
+	b := event.NewBuilder("t", "s", "test")
+	add(t, b, "a", "1", `{}`)
+	ld := b.Batch().Logs()
+	require.Error(t, x.ConsumeLogs(t.Context(), ld))
+	err := x.ConsumeLogs(t.Context(), ld)
+	require.ErrorContains(t, err, "column `event_id` of analytics.events is UInt64 but must be String: change the column, or name another table")
+	require.False(t, consumererror.IsPermanent(err), "the pipeline waits until it is mended")
 }
 
 func TestAnOutageIsRetryableAndHeals(t *testing.T) {

@@ -38,14 +38,18 @@ type node struct {
 
 func newNode() *node { return &node{column: -1} }
 
-// newLayout derives the layout. The snapshot has made sure that no column has two types.
-func newLayout(snap *schema.Snapshot) *layout {
+// newLayout derives the layout, without the columns in leave: their values are stored with the undeclared. The
+// snapshot has made sure that no column has two types.
+func newLayout(snap *schema.Snapshot, leave map[string]bool) *layout {
 	l := &layout{snapshot: snap, plans: map[*schema.Schema]*node{}, propertiesType: jsonType}
 	index := map[string]int{}
 	for _, s := range snap.Schemas() {
 		root := newNode()
 		for i := range s.Properties {
 			p := &s.Properties[i]
+			if leave[p.Column] {
+				continue
+			}
 			at, ok := index[p.Column]
 			if !ok {
 				at = len(l.columns)
@@ -110,3 +114,10 @@ func (n *node) tie(l *layout, tied map[string][]int) {
 
 // definition returns the column's type in SQL.
 func (c *propertyColumn) definition() string { return native.Define(c.typ, c.repeated) }
+
+// storedAs says whether a column of that definition is this one but for LowCardinality.
+func (c *propertyColumn) storedAs(definition string) bool {
+	other := *c
+	other.typ.LowCardinality = !c.typ.LowCardinality
+	return c.typ.Kind == schema.String && other.definition() == definition
+}

@@ -51,7 +51,7 @@ func shop(tb testing.TB, n int) (*schema.Snapshot, event.Batch) {
 func BenchmarkRows(b *testing.B) {
 	const n = 10_000
 	snap, batch := shop(b, n)
-	rows := newEventRows(newLayout(snap))
+	rows := newEventRows(newLayout(snap, nil))
 	var sorted event.Sorted
 	var buf proto.Buffer
 	lz4 := compress.NewWriter(compress.LevelZero, compress.LZ4)

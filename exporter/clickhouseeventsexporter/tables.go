@@ -92,8 +92,8 @@ func (t *tables) ensure(ctx context.Context, snap *schema.Snapshot) (*layout, er
 	if l := t.current.Load(); l != nil && l.snapshot == snap {
 		return l, nil
 	}
-	l := newLayout(snap)
-	if err := t.bringUp(ctx, l); err != nil {
+	l, err := t.bringUp(ctx, snap)
+	if err != nil {
 		return nil, err
 	}
 	t.current.Store(l)
@@ -103,44 +103,59 @@ func (t *tables) ensure(ctx context.Context, snap *schema.Snapshot) (*layout, er
 // forget makes the next ensure look at the tables again: the server says that something of them is gone.
 func (t *tables) forget() { t.current.Store(nil) }
 
-func (t *tables) bringUp(ctx context.Context, l *layout) error {
+func (t *tables) bringUp(ctx context.Context, snap *schema.Snapshot) (*layout, error) {
 	conn, err := t.conn()
 	if err != nil {
-		return fmt.Errorf("connecting to ClickHouse: %w", err)
+		return nil, fmt.Errorf("connecting to ClickHouse: %w", err)
 	}
+	have, err := t.describe(ctx, conn, t.cfg.Events.Name)
+	if err != nil {
+		return nil, err
+	}
+	l := t.fit(snap, have)
 	events := slices.Clone(envelopeColumns)
 	for i := range l.columns {
 		events = append(events, column{l.columns[i].name, l.columns[i].definition()})
 	}
-	if err := t.keepDictionaries(ctx, conn, l, events); err != nil {
-		return err
-	}
 	types, err := t.bringUpTable(ctx, conn, &t.cfg.Events, events)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l.propertiesType = types["properties"]
 	_, err = t.bringUpTable(ctx, conn, &t.cfg.FailedEvents, failedColumns)
-	return err
+	return l, err
 }
 
-// keepDictionaries takes LowCardinality from the table where the column is there: it is a way to store the same
-// values, and a schema that comes or goes can change what all schemas say of it, but no column that exists.
-func (t *tables) keepDictionaries(ctx context.Context, conn driver.Conn, l *layout, want []column) error {
-	have, err := t.describe(ctx, conn, t.cfg.Events.Name)
-	if err != nil {
-		return err
-	}
+// fit returns the layout for the snapshot as far as the table's columns allow.
+//
+// A column keeps or lacks LowCardinality as the table has it: that is a way to store the same values, and a schema
+// that comes or goes can change what all schemas say of it. A column of another type is left alone, since the server
+// would cast, and a cast clips silently; its property's values are stored with the undeclared until it is mended, so
+// that one schema does not stop the events of all.
+func (t *tables) fit(snap *schema.Snapshot, have map[string]string) *layout {
+	l := newLayout(snap, nil)
+	leave := map[string]bool{}
 	for i := range l.columns {
 		c := &l.columns[i]
-		other := *c
-		other.typ.LowCardinality = !c.typ.LowCardinality
-		if c.typ.Kind == schema.String && have[c.name] == other.definition() {
-			*c = other
-			want[len(envelopeColumns)+i].typ = c.definition()
+		got, want := have[c.name], c.definition()
+		if got == "" || got == want || c.storedAs(got) {
+			continue
+		}
+		leave[c.name] = true
+		t.logger.Error("A column has another type than the schemas say: values of its property go into the column properties. "+
+			"Give the property another x-column, or change the column, then restart",
+			zap.String("table", t.cfg.Database+"."+t.cfg.Events.Name), zap.String("column", c.name),
+			zap.String("type", got), zap.String("wanted", want))
+	}
+	if len(leave) > 0 {
+		l = newLayout(snap, leave)
+	}
+	for i := range l.columns {
+		if c := &l.columns[i]; c.storedAs(have[c.name]) {
+			c.typ.LowCardinality = !c.typ.LowCardinality
 		}
 	}
-	return nil
+	return l
 }
 
 // bringUpTable creates the table, or adds the columns it lacks, and returns the types it then has. It never
@@ -199,13 +214,11 @@ func missingColumns(have map[string]string, want []column) []column {
 	return missing
 }
 
-// checkTypes refuses a column of another type than the schemas give it: the server would cast, and a cast
-// clips silently.
+// checkTypes refuses a column of another type than ours: the server would cast, and a cast clips silently.
 func checkTypes(database, table string, have map[string]string, want []column) error {
 	for _, c := range want {
 		if got := have[c.name]; got != c.typ && !(isJSON(got) && isJSON(c.typ)) {
-			return fmt.Errorf("column %s of %s.%s is %s but the schemas say %s: give the schema's property x-column %q, "+
-				"another column name, or change the column", quote(c.name), database, table, got, c.typ, got)
+			return fmt.Errorf("column %s of %s.%s is %s but must be %s: change the column, or name another table", quote(c.name), database, table, got, c.typ)
 		}
 	}
 	return nil
