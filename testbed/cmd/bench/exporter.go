@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/millrace/millrace/testbed/term"
@@ -158,7 +159,7 @@ func (b *bench) exportOnce(ctx context.Context, e *engine, p peer, size int, c *
 func (b *bench) export(ctx context.Context, e *engine, p peer, events, batch int, more ...string) (*cost, error) {
 	args := append([]string{
 		"export", "--exporter", p.exporter, "--endpoint", e.tcp, "--database", database,
-		"--events", fmt.Sprint(events), "--batch", fmt.Sprint(batch),
+		"--events", strconv.Itoa(events), "--batch", strconv.Itoa(batch),
 	}, more...)
 	out, _, err := b.runToEnd(ctx, nil, peers, args...)
 	if err != nil {

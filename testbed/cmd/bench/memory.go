@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func (b *bench) memory(ctx context.Context) (s section, err error) {
 	columns := []term.Column{{Name: "tenth of the run"}}
 	row := []string{"mean RSS, MB"}
 	for i, v := range parts {
-		columns = append(columns, term.Column{Name: fmt.Sprint(i + 1), Right: true})
+		columns = append(columns, term.Column{Name: strconv.Itoa(i + 1), Right: true})
 		row = append(row, fixed(v, 0))
 	}
 	s.tables = []table{

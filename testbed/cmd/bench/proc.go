@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -66,7 +67,7 @@ func parseStatus(status string) (now, peak int64, err error) {
 		found++
 	}
 	if found != 2 {
-		return 0, 0, fmt.Errorf("reading memory: VmRSS and VmHWM are not both there")
+		return 0, 0, errors.New("reading memory: VmRSS and VmHWM are not both there")
 	}
 	return now, peak, nil
 }

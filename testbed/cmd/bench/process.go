@@ -36,7 +36,7 @@ func launch(name, log string, out *bytes.Buffer, env []string, path string, args
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	cmd := exec.Command(path, args...) //nolint:noctx // ended by stop, in order
+	cmd := exec.Command(path, args...) // no context: stop ends it, in order
 	cmd.Stdout, cmd.Stderr = f, f
 	if out != nil {
 		cmd.Stdout = out
@@ -135,7 +135,7 @@ func (b *bench) runToEnd(ctx context.Context, env []string, path string, args ..
 func freeAddrs(n int) ([]string, error) {
 	addrs := make([]string, n)
 	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}

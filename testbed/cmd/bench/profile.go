@@ -106,11 +106,17 @@ func notGeneric(f, part string) bool {
 	return strings.Contains(own, part)
 }
 
+const longestName = 80
+
 // shortName leaves a function its package's last element.
 func shortName(f string) string {
 	f = strings.TrimSuffix(f, " (inline)")
 	path, _, _ := strings.Cut(f, "[") // a type argument has a path of its own
-	return f[strings.LastIndexByte(path, '/')+1:]
+	f = f[strings.LastIndexByte(path, '/')+1:]
+	if len(f) > longestName { // range functions inlined into one another
+		f = f[:longestName] + "…"
+	}
+	return f
 }
 
 type entry struct {

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ func TestShortNameKeepsPackageAndTypeArguments(t *testing.T) {
 	require.Equal(t, "event.(*Reader).read", shortName("github.com/millrace/millrace/internal/event.(*Reader).read (inline)"))
 	require.Equal(t, "native.Append[go.shape.x/y]", shortName("a/b/native.Append[go.shape.x/y]"))
 	require.Equal(t, "runtime.memmove", shortName("runtime.memmove"))
+	require.Equal(t, "a."+strings.Repeat("x", longestName-2)+"…", shortName("long/a."+strings.Repeat("x", 200)))
 }
 
 func TestOutOfOrderTracesAreRefused(t *testing.T) {
