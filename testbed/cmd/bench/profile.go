@@ -119,6 +119,20 @@ func shortName(f string) string {
 	return f
 }
 
+// inner names the innermost function, and who called it where that is Go's runtime: memmove alone says nothing.
+func (t *trace) inner() string {
+	leaf := "`" + shortName(t.stack[0]) + "`"
+	if !strings.HasPrefix(t.stack[0], "runtime.") {
+		return leaf
+	}
+	for _, f := range t.stack {
+		if !strings.HasPrefix(f, "runtime.") {
+			return leaf + " for `" + shortName(f) + "`"
+		}
+	}
+	return leaf
+}
+
 type entry struct {
 	name string
 	d    time.Duration
@@ -178,7 +192,7 @@ func (b *bench) profile(ctx context.Context) (s section, err error) {
 		}
 		return t
 	}
-	inner := ranked(exporting, func(t *trace) string { return "`" + shortName(t.stack[0]) + "`" })
+	inner := ranked(exporting, func(t *trace) string { return t.inner() })
 	s = section{
 		title: "Where Millrace's exporter spends its CPU",
 		intro: fmt.Sprintf("A CPU profile of the exporter step, %s events in batches of %s; %.1f s of samples. Making the events is left out, and so is the collector of garbage that runs beside.",

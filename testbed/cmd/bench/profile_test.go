@@ -47,6 +47,16 @@ func TestShortNameKeepsPackageAndTypeArguments(t *testing.T) {
 	require.Equal(t, "a."+strings.Repeat("x", longestName-2)+"…", shortName("long/a."+strings.Repeat("x", 200)))
 }
 
+func TestFunctionsOfTheRuntimeAreNamedWithTheirCaller(t *testing.T) {
+	f := func(want string, stack ...string) {
+		t.Helper()
+		require.Equal(t, want, (&trace{stack: stack}).inner())
+	}
+	f("`lz4.Compress`", "x/lz4.Compress", "main.main")
+	f("`runtime.memmove` for `native.Append`", "runtime.memmove", "runtime.growslice", "x/native.Append", "main.main")
+	f("`runtime.mcall`", "runtime.mcall")
+}
+
 func TestOutOfOrderTracesAreRefused(t *testing.T) {
 	_, err := parseTraces("Type: cpu\n-----------+----\n  soon  main.main\n")
 	require.ErrorContains(t, err, "reading the profile")
