@@ -171,6 +171,23 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// loopback gives localhost its IPv4 address, which is what the engine asks for.
+func loopback(host string) string {
+	if host == "localhost" {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+// numeric returns an endpoint that Validate has seen, as IP:port.
+func numeric(endpoint string) string {
+	host, port, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return net.JoinHostPort(loopback(host), port)
+}
+
 func (c *Config) validateEndpoints(bad func(string, ...any)) {
 	var addrs [2]netip.AddrPort
 	for i, e := range []struct{ field, value, example string }{
@@ -182,9 +199,9 @@ func (c *Config) validateEndpoints(bad func(string, ...any)) {
 			bad("%s %q is no address: use IP:port, for example %s", e.field, e.value, e.example)
 			continue
 		}
-		ip, err := netip.ParseAddr(host)
+		ip, err := netip.ParseAddr(loopback(host))
 		if err != nil {
-			bad("%s %q: the host must be an IP address, for example %s, or 0.0.0.0 for all interfaces", e.field, e.value, e.example)
+			bad("%s %q: the host must be an IP address or localhost, for example %s, or 0.0.0.0 for all interfaces", e.field, e.value, e.example)
 			continue
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
@@ -243,7 +260,7 @@ func settingValue(v any) (string, bool) {
 // options translates a valid Config.
 func (c *Config) options() clickhouseengine.Options {
 	o := clickhouseengine.Options{
-		Library: c.Library, DataDir: c.DataDir, TCPAddr: c.TCPEndpoint, HTTPAddr: c.HTTPEndpoint,
+		Library: c.Library, DataDir: c.DataDir, TCPAddr: numeric(c.TCPEndpoint), HTTPAddr: numeric(c.HTTPEndpoint),
 		Databases: c.Databases, MaxMemory: c.MaxMemoryMiB << 20, QueryLog: c.QueryLog,
 		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout,
 		RestartInitial: c.Restart.InitialInterval, RestartMax: c.Restart.MaxInterval,

@@ -66,8 +66,8 @@ func TestConfigMistakeIsOneLineWithFieldValueAndMend(t *testing.T) {
 
 	f(func(c *Config) { c.DataDir = "" }, "data_dir is empty: name a directory, for example ./data/clickhouse")
 	f(func(c *Config) { c.TCPEndpoint = "9000" }, `tcp_endpoint "9000" is no address: use IP:port, for example 127.0.0.1:9000`)
-	f(func(c *Config) { c.TCPEndpoint = "localhost:9000" }, `tcp_endpoint "localhost:9000": the host must be an IP address, for example 127.0.0.1:9000, or 0.0.0.0 for all interfaces`)
-	f(func(c *Config) { c.HTTPEndpoint = ":8123" }, `http_endpoint ":8123": the host must be an IP address, for example 127.0.0.1:8123, or 0.0.0.0 for all interfaces`)
+	f(func(c *Config) { c.TCPEndpoint = "db.example.com:9000" }, `tcp_endpoint "db.example.com:9000": the host must be an IP address or localhost, for example 127.0.0.1:9000, or 0.0.0.0 for all interfaces`)
+	f(func(c *Config) { c.HTTPEndpoint = ":8123" }, `http_endpoint ":8123": the host must be an IP address or localhost, for example 127.0.0.1:8123, or 0.0.0.0 for all interfaces`)
 	f(func(c *Config) { c.HTTPEndpoint = "127.0.0.1:0" }, `http_endpoint "127.0.0.1:0": the port must be 1 to 65535, for example 127.0.0.1:8123`)
 	f(func(c *Config) { c.HTTPEndpoint = "127.0.0.1:65536" }, `http_endpoint "127.0.0.1:65536": the port must be 1 to 65535, for example 127.0.0.1:8123`)
 	f(func(c *Config) { c.HTTPEndpoint = "0.0.0.0:8123" }, `http_endpoint "0.0.0.0:8123" is on another address than tcp_endpoint "127.0.0.1:9000": the engine listens on one, use the same IP for both`)
@@ -103,4 +103,13 @@ func TestConfigMistakeIsOneLineWithFieldValueAndMend(t *testing.T) {
 	good(users(UserConfig{Name: "default", Networks: []string{"127.0.0.1"}}))
 	good(users(UserConfig{Name: "default", Networks: []string{"::/0"}}))
 	good(func(c *Config) { c.TCPEndpoint, c.HTTPEndpoint = "0.0.0.0:9000", "0.0.0.0:8123" })
+}
+
+func TestLocalhostIsTheLoopbackAddress(t *testing.T) {
+	cfg := createDefaultConfig().(*Config)
+	cfg.TCPEndpoint, cfg.HTTPEndpoint = "localhost:19000", "127.0.0.1:18123"
+	require.NoError(t, cfg.Validate())
+	o := cfg.options()
+	require.Equal(t, "127.0.0.1:19000", o.TCPAddr)
+	require.Equal(t, "127.0.0.1:18123", o.HTTPAddr)
 }

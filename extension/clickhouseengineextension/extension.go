@@ -42,7 +42,7 @@ func (e *engineExtension) Start(ctx context.Context, host component.Host) error 
 		e.telemetry.ClickhouseEngineRestarts.Add(context.Background(), 1)
 		componentstatus.ReportStatus(host, componentstatus.NewEvent(componentstatus.StatusOK))
 	}
-	if tcp, err := netip.ParseAddrPort(e.cfg.TCPEndpoint); err == nil && !tcp.Addr().IsLoopback() {
+	if tcp, err := netip.ParseAddrPort(o.TCPAddr); err == nil && !tcp.Addr().IsLoopback() {
 		e.logger.Warn("ClickHouse engine listens beyond this machine: whoever reaches tcp_endpoint can restart it by logging in with a wrong password",
 			zap.String("tcp_endpoint", e.cfg.TCPEndpoint))
 	}
