@@ -3,7 +3,6 @@
 package clickhouseeventsexporter
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +23,7 @@ func TestAMistakeIsOneLineThatNamesFieldValueAndMend(t *testing.T) {
 		err := cfg.Validate()
 		require.Error(t, err)
 		assert.Equal(t, want, err.Error())
-		assert.False(t, strings.Contains(err.Error(), "\n"))
+		assert.NotContains(t, err.Error(), "\n")
 	}
 	empty := createDefaultConfig().(*Config)
 	empty.Endpoints = nil

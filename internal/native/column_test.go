@@ -74,7 +74,7 @@ func encode(c proto.ColInput) []byte {
 func TestStringsAreEncodedAsTheClientLibraryDoes(t *testing.T) {
 	c := New(schema.Type{Kind: schema.String}, false)
 	play(t, c, func(want model) {
-		var ref proto.ColNullable[string] = *new(proto.ColStr).Nullable()
+		ref := *new(proto.ColStr).Nullable()
 		for _, v := range want {
 			if v == nil {
 				ref.Append(proto.Null[string]())
