@@ -79,12 +79,12 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 			}
 			p := launch(t, i.dir, filepath.Join(filepath.Dir(i.data), "log"), i.env, i.args...)
 			select {
-			case <-p.exited:
+			case <-p.Exited():
 			case <-time.After(patience):
 				p.end(t, 9)
 				t.Fatalf("the collector runs with it:\n%s", p.tail())
 			}
-			require.Error(t, p.err)
+			require.Error(t, p.Err())
 			require.Equal(t, 1, p.cmd.ProcessState.ExitCode(), "%s", p.tail())
 			requireOneLine(t, p.said(), c.want)
 			requireNoProcessOf(t, i.data)
@@ -94,8 +94,8 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 	t.Run("several at once, a line each", func(t *testing.T) {
 		i := newInstance(t, "exporters::clickhouse_events::compression: brotli", "processors::schema_validation::unknown_events: drop", "receivers::segment::write_keys: []")
 		p := launch(t, i.dir, filepath.Join(filepath.Dir(i.data), "log"), nil, i.args...)
-		<-p.exited
-		require.Error(t, p.err)
+		<-p.Exited()
+		require.Error(t, p.Err())
 		said := strings.TrimSpace(p.said())
 		require.Len(t, strings.Split(said, "\n"), 3, "%s", said)
 		for _, want := range []string{"brotli", "drop", "write_keys is empty"} {
@@ -112,8 +112,8 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 			env[name] = addr
 		}
 		p := launch(t, second.dir, filepath.Join(t.TempDir(), "log"), env, second.args...)
-		<-p.exited
-		requireOneLine(t, p.said(), []string{"data_dir", first.data, fmt.Sprintf("process %d", first.pid()), "directory of its own"})
+		<-p.Exited()
+		requireOneLine(t, p.said(), []string{"data_dir", first.data, fmt.Sprintf("process %d", first.PID()), "directory of its own"})
 		require.NoError(t, first.ready())
 	})
 }

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/testbed/chhttp"
+	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/enginetest"
 	"github.com/millrace/millrace/testbed/load"
 )
@@ -69,12 +69,11 @@ func millrace(tb testing.TB) string {
 	return path
 }
 
-// process is a collector as a child. exited is closed when it has ended; err, out and log may be read then.
+// process is a collector as a child.
 type process struct {
-	cmd    *exec.Cmd
-	log    string // file of its standard error
-	exited chan struct{}
-	err    error
+	*child.Process
+	cmd *exec.Cmd // its state may be read when it has ended
+	log string
 }
 
 // launch runs the collector with an environment of its own: none of ours that begins with MILLRACE_ but the cache's.
@@ -83,7 +82,7 @@ func launch(tb testing.TB, dir, log string, env map[string]string, args ...strin
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(tb, err)
 	cmd := exec.Command(millrace(tb), args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, f, f
+	cmd.Dir = dir
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "MILLRACE_") || strings.HasPrefix(kv, "MILLRACE_CACHE=") {
 			cmd.Env = append(cmd.Env, kv)
@@ -92,29 +91,14 @@ func launch(tb testing.TB, dir, log string, env map[string]string, args ...strin
 	for k, v := range env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
-	// A collector outlives no test, even one that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p := &process{cmd: cmd, log: log, exited: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // the kernel ends the child with the thread that started it
-		defer close(p.exited)
-		err := cmd.Start()
-		_ = f.Close() // the child has its own
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-		}
-	}()
-	require.NoError(tb, <-started)
-	return p
+	p, err := child.Start("the collector", cmd, f, syscall.SIGKILL) // it outlives no test, even one that is killed
+	require.NoError(tb, err)
+	return &process{Process: p, cmd: cmd, log: log}
 }
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) running() bool {
 	select {
-	case <-p.exited:
+	case <-p.Exited():
 		return false
 	default:
 		return true
@@ -130,24 +114,14 @@ func (p *process) said() string {
 	return string(b)
 }
 
-func (p *process) tail() string {
-	lines := strings.Split(strings.TrimSpace(p.said()), "\n")
-	return strings.Join(lines[max(0, len(lines)-15):], "\n")
-}
+func (p *process) tail() string { return p.Tail(15) }
 
 // end sends the signal and waits. It returns how long that took.
 func (p *process) end(tb testing.TB, signal syscall.Signal) time.Duration {
 	tb.Helper()
 	began := time.Now()
-	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		tb.Fatalf("signalling the collector: %v", err)
-	}
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		_ = p.cmd.Process.Kill() // the last thing to try
-		<-p.exited
-		tb.Errorf("the collector did not end within %s of %s; its last words:\n%s", patience, signal, p.tail())
+	if err := p.End(signal, patience); err != nil {
+		tb.Error(err)
 	}
 	return time.Since(began)
 }
@@ -238,7 +212,7 @@ func (i *instance) awaitReady() error {
 		case err == nil:
 			return nil
 		case !i.running():
-			return fmt.Errorf("the collector ended: %w", i.process.err)
+			return fmt.Errorf("the collector ended: %w", i.Err())
 		case time.Now().After(deadline):
 			return fmt.Errorf("the collector is not ready: %w", err)
 		}
@@ -269,8 +243,8 @@ func (i *instance) stop(tb testing.TB) {
 		return
 	}
 	i.end(tb, syscall.SIGTERM)
-	if i.process.err != nil {
-		tb.Errorf("after SIGTERM the collector ended with %v; its last words:\n%s", i.process.err, i.tail())
+	if i.Err() != nil {
+		tb.Errorf("after SIGTERM the collector ended with %v; its last words:\n%s", i.Err(), i.tail())
 	}
 }
 
@@ -312,7 +286,7 @@ func (i *instance) one(tb testing.TB, format string, args ...any) string {
 func (i *instance) engine() int {
 	pids, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range pids {
-		if stat := statOf(dir); stat != nil && stat[1] == strconv.Itoa(i.pid()) && stat[0] != "Z" {
+		if stat := statOf(dir); stat != nil && stat[1] == strconv.Itoa(i.PID()) && stat[0] != "Z" {
 			pid, _ := strconv.Atoi(filepath.Base(dir))
 			return pid
 		}

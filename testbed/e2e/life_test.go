@@ -144,7 +144,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		engine := i.engine()
 		var took time.Duration
 		r := underLoad(t, "stopped", 5, false, func() { took = i.end(t, syscall.SIGTERM) })
-		require.NoError(t, i.process.err, "%s", i.tail())
+		require.NoError(t, i.Err(), "%s", i.tail())
 		require.Less(t, took, 20*time.Second)
 		require.False(t, alive(engine), "the engine outlives a collector that was stopped")
 		i.start(t)

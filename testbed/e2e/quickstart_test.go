@@ -25,7 +25,7 @@ import (
 func TestQuickstart(t *testing.T) {
 	t.Parallel()
 	i := start(t, "extensions::schema_registry::reload_interval: 100ms")
-	collector, engine := i.pid(), i.engine()
+	collector, engine := i.PID(), i.engine()
 	t.Run("while", func(t *testing.T) { // ends with the last of the parallel ones
 		for _, c := range []struct {
 			name string
@@ -55,7 +55,7 @@ func TestQuickstart(t *testing.T) {
 	t.Run("depth that overflows stacks is refused or fails", func(t *testing.T) { deepRequests(t, i) })
 
 	require.True(t, i.running(), "%s", i.tail())
-	require.Equal(t, collector, i.pid())
+	require.Equal(t, collector, i.PID())
 	require.Equal(t, engine, i.engine(), "the engine was restarted")
 	require.NotContains(t, i.said(), "panic")
 
@@ -74,7 +74,7 @@ func TestQuickstart(t *testing.T) {
 // peakMemory is the most that the collector had in memory, in bytes.
 func peakMemory(t *testing.T, i *instance) int {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.pid()))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.PID()))
 	require.NoError(t, err)
 	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(b)
 	require.NotNil(t, m)
@@ -220,7 +220,7 @@ func environment(t *testing.T, i *instance) {
 		for _, name := range places {
 			want = append(want, x.env[name])
 		}
-		have := append(listening(t, x.pid()), listening(t, x.engine())...)
+		have := append(listening(t, x.PID()), listening(t, x.engine())...)
 		slices.Sort(want)
 		slices.Sort(have)
 		require.Equal(t, want, have)

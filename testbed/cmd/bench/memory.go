@@ -65,7 +65,7 @@ func (b *bench) memory(ctx context.Context) (s section, err error) {
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, col.stop()) }()
+	defer func() { err = errors.Join(err, col.Stop(stopTimeout)) }()
 	if err := b.awaitTable(ctx, e, col); err != nil {
 		return s, err
 	}
@@ -75,7 +75,7 @@ func (b *bench) memory(ctx context.Context) (s section, err error) {
 	sampled := make(chan struct{})
 	go func() {
 		defer close(sampled)
-		taken.sample(sampling, col.pid())
+		taken.sample(sampling, col.PID())
 	}()
 	took, err := b.send(ctx, e, col, b.memoryEvents, 3)
 	stop()
@@ -83,7 +83,7 @@ func (b *bench) memory(ctx context.Context) (s section, err error) {
 	if err != nil {
 		return s, err
 	}
-	_, peak, err := memoryOf(col.pid())
+	_, peak, err := memoryOf(col.PID())
 	if err != nil {
 		return s, err
 	}

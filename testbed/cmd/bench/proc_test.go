@@ -45,15 +45,15 @@ func TestChildIsStoppedWhenTheRunIs(t *testing.T) {
 	require.NoError(t, err)
 	why := errors.New("interrupted")
 	cancel(why)
-	require.ErrorIs(t, p.finish(ctx), why)
-	<-p.exited
+	require.ErrorIs(t, finish(ctx, p), why)
+	<-p.Exited()
 }
 
 func TestChildThatFailsIsQuoted(t *testing.T) {
 	var out bytes.Buffer
 	p, err := launch("the child", filepath.Join(t.TempDir(), "log"), &out, []string{"WORD=ouch"}, "sh", "-c", "echo fine; echo $WORD >&2; exit 3")
 	require.NoError(t, err)
-	err = p.finish(context.Background())
+	err = finish(context.Background(), p)
 	require.ErrorContains(t, err, "the child is gone: exit status 3")
 	require.ErrorContains(t, err, "ouch")
 	require.Equal(t, "fine\n", out.String())
@@ -62,9 +62,9 @@ func TestChildThatFailsIsQuoted(t *testing.T) {
 func TestSamplesEndWithTheProcess(t *testing.T) {
 	p, err := launch("sleep", filepath.Join(t.TempDir(), "log"), nil, nil, "sleep", "1000")
 	require.NoError(t, err)
-	require.NoError(t, p.stop())
+	require.NoError(t, p.Stop(stopTimeout))
 	var s samples
-	s.sample(context.Background(), p.pid())
+	s.sample(context.Background(), p.PID())
 	require.Empty(t, s.seconds)
 	require.Equal(t, "seconds,rss_megabytes\n0.0,1.5\n1.0,20.2\n", string((&samples{series{0, 1}, series{1.5, 20.24}}).csv()))
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -24,7 +25,7 @@ const (
 
 // collector is a collector of one of the two kinds that writes into e.
 type collector struct {
-	*process
+	*child.Process
 	otlp string
 	peer peer
 }
@@ -51,13 +52,13 @@ func (b *bench) startCollector(ctx context.Context, e *engine, p peer) (*collect
 		path, args = binary, []string{"--config", "testbed/bench/millrace.yaml"}
 	}
 	c := &collector{otlp: addrs[0], peer: p}
-	if c.process, err = launch("the collector ("+p.name+")", filepath.Join(b.dir, "collector.log"), nil, env, path, args...); err != nil {
+	if c.Process, err = launch("the collector ("+p.name+")", filepath.Join(b.dir, "collector.log"), nil, env, path, args...); err != nil {
 		return nil, err
 	}
 	err = poll(ctx, "the collector listens", 20*time.Millisecond, time.Minute, func() (bool, error) {
 		select {
-		case <-c.exited:
-			return false, c.died()
+		case <-c.Exited():
+			return false, c.Died()
 		default:
 		}
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.otlp)
@@ -67,7 +68,7 @@ func (b *bench) startCollector(ctx context.Context, e *engine, p peer) (*collect
 		return true, conn.Close()
 	})
 	if err != nil {
-		return nil, errors.Join(err, c.stop())
+		return nil, errors.Join(err, c.Stop(stopTimeout))
 	}
 	return c, nil
 }
@@ -104,8 +105,8 @@ func (b *bench) send(ctx context.Context, e *engine, c *collector, events int, s
 	defer cancel(nil)
 	go func() { // a collector that is gone would be waited for
 		select {
-		case <-c.exited:
-			cancel(c.died())
+		case <-c.Exited():
+			cancel(c.Died())
 		case <-sending.Done():
 		}
 	}()
@@ -134,7 +135,7 @@ func (b *bench) send(ctx context.Context, e *engine, c *collector, events int, s
 			have, progress = n, time.Now()
 		}
 		if time.Since(progress) > time.Minute {
-			return false, fmt.Errorf("of %d acknowledged events only %d are stored, and no more came within a minute; the collector said:\n%s", events, have, tail(c.log, 8))
+			return false, fmt.Errorf("of %d acknowledged events only %d are stored, and no more came within a minute; the collector said:\n%s", events, have, c.Tail(8))
 		}
 		return have >= int64(events), nil
 	})
@@ -143,7 +144,7 @@ func (b *bench) send(ctx context.Context, e *engine, c *collector, events int, s
 	}
 	took := time.Since(start)
 	if have > int64(events) {
-		return 0, fmt.Errorf("%d events were sent but %d are stored: a batch was sent twice; the collector said:\n%s", events, have, tail(c.log, 8))
+		return 0, fmt.Errorf("%d events were sent but %d are stored: a batch was sent twice; the collector said:\n%s", events, have, c.Tail(8))
 	}
 	return took, nil
 }
@@ -203,14 +204,14 @@ func (b *bench) processOnce(ctx context.Context, e *engine, p peer, warmUp int, 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, col.stop()) }()
+	defer func() { err = errors.Join(err, col.Stop(stopTimeout)) }()
 	if err := b.awaitTable(ctx, e, col); err != nil {
 		return err
 	}
 	if _, err := b.send(ctx, e, col, warmUp, 1); err != nil {
 		return fmt.Errorf("warming up: %w", err)
 	}
-	before, err := cpuOf(col.pid())
+	before, err := cpuOf(col.PID())
 	if err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (b *bench) processOnce(ctx context.Context, e *engine, p peer, warmUp int, 
 	if err != nil {
 		return err
 	}
-	after, err := cpuOf(col.pid())
+	after, err := cpuOf(col.PID())
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func (b *bench) processOnce(ctx context.Context, e *engine, p peer, warmUp int, 
 	if err != nil {
 		return err
 	}
-	_, peak, err := memoryOf(col.pid())
+	_, peak, err := memoryOf(col.PID())
 	if err != nil {
 		return err
 	}
@@ -248,8 +249,8 @@ func (b *bench) processOnce(ctx context.Context, e *engine, p peer, warmUp int, 
 func (b *bench) awaitTable(ctx context.Context, e *engine, c *collector) error {
 	return poll(ctx, "the exporter's tables are there", 50*time.Millisecond, time.Minute, func() (bool, error) {
 		select {
-		case <-c.exited:
-			return false, c.died()
+		case <-c.Exited():
+			return false, c.Died()
 		default:
 		}
 		n, err := e.ch.Int(ctx, "SELECT count() FROM system.tables WHERE database = '"+database+"' AND name IN ('otel_logs', 'failed_events')")

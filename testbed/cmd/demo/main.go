@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/testbed/chhttp"
+	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -125,13 +126,13 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	ch := &chhttp.Client{URL: "http://" + places[clickHouseHTTP].addr, Database: "analytics"}
 	defer func() {
 		ch.Close()
-		if stopErr := p.stop(); err == nil && stopErr != nil {
+		if stopErr := stop(p); err == nil && stopErr != nil {
 			err = stopErr
 		}
 	}()
 	printPlaces(out, o, places)
 	began := time.Now()
-	if err := p.awaitReady(ctx, ch, places); err != nil {
+	if err := awaitReady(ctx, p, o, ch, places); err != nil {
 		return err
 	}
 	out.Printf("  %s ready after %.1f s\n", out.Good("✓"), time.Since(began).Seconds())
@@ -160,8 +161,8 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 		out.Printf("\n  Everything stays up until Ctrl-C.\n")
 		select {
 		case <-ctx.Done():
-		case <-p.exited:
-			return p.died()
+		case <-p.Exited():
+			return p.Died()
 		}
 	}
 	return out.Err()
@@ -171,7 +172,7 @@ func heading(out *term.Out, n int, s string) {
 	out.Printf("\n%s %s\n\n", out.Accent(strconv.Itoa(n)), out.Bold(s))
 }
 
-func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*place, ch *chhttp.Client, p *process) (*load.Run, error) {
+func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*place, ch *chhttp.Client, p *child.Process) (*load.Run, error) {
 	r, err := load.NewRun(load.RunConfig{
 		Generator: load.GeneratorConfig{
 			Seed: o.seed, Events: o.events, End: time.Now().Truncate(time.Minute), Span: time.Hour,
@@ -192,8 +193,8 @@ func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-p.exited:
-			cancel(p.died())
+		case <-p.Exited():
+			cancel(p.Died())
 		case <-ctx.Done():
 		}
 	}()
