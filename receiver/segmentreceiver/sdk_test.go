@@ -5,14 +5,10 @@ package segmentreceiver
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -23,50 +19,8 @@ import (
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/testbed/sdk"
 )
-
-// installSDK puts the pinned SDK into the cache and returns its folder. It is there as a whole or not at all.
-func installSDK(t *testing.T) string {
-	t.Helper()
-	if _, err := exec.LookPath("npm"); err != nil {
-		t.Fatal("npm is not there: install Node.js 20 or later with npm, with which the stock Segment SDK is run")
-	}
-	sum := sha256.New()
-	files := map[string][]byte{}
-	for _, name := range [...]string{"package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join("testdata/sdk", name))
-		require.NoError(t, err)
-		_, _ = sum.Write(text)
-		files[name] = text
-	}
-	cache := os.Getenv("MILLRACE_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		require.NoError(t, err)
-		cache = filepath.Join(dir, "millrace")
-	}
-	folder := filepath.Join(cache, "segment-sdk-"+hex.EncodeToString(sum.Sum(nil))[:12])
-	if _, err := os.Stat(folder); err == nil {
-		return folder
-	}
-	require.NoError(t, os.MkdirAll(cache, 0o755))
-	temporary, err := os.MkdirTemp(cache, "segment-sdk-")
-	require.NoError(t, err)
-	defer func() { _ = os.RemoveAll(temporary) }()
-	for name, text := range files {
-		require.NoError(t, os.WriteFile(filepath.Join(temporary, name), text, 0o644))
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = temporary
-	out, err := npm.CombinedOutput()
-	require.NoError(t, err, "installing the Segment SDK:\n%s", out)
-	if err := os.Rename(temporary, folder); err != nil && !errors.Is(err, os.ErrExist) {
-		require.DirExists(t, folder, "moving the Segment SDK into place: %v", err) // another test was first
-	}
-	return folder
-}
 
 // report is what drive.cjs prints.
 type report struct {
@@ -79,7 +33,7 @@ func drive(t *testing.T, url string, rounds int) report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	node := exec.CommandContext(ctx, "node", "testdata/sdk/drive.cjs", installSDK(t), url, testKey, strconv.Itoa(rounds))
+	node := exec.CommandContext(ctx, "node", "testdata/sdk/drive.cjs", sdk.Install(t, "testdata/sdk"), url, testKey, strconv.Itoa(rounds))
 	var stdout, stderr bytes.Buffer
 	node.Stdout, node.Stderr = &stdout, &stderr
 	require.NoError(t, node.Run(), "driving the Segment SDK:\n%s", &stderr)
