@@ -183,7 +183,8 @@ func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*
 			OTLPGRPC: places[otlpGRPC].addr, OTLPHTTP: "http://" + places[otlpHTTP].addr,
 			Segment: "http://" + places[segment].addr, SegmentKeys: load.QuickstartSegmentKeys(),
 		},
-		Batch: 2000, SegmentBatch: 500, InFlight: 4, Record: true,
+		// Enough under way at once that ClickHouse gets its batches full: an acknowledgement waits for one to be stored.
+		Batch: 2000, SegmentBatch: 500, InFlight: 4, Connections: 12, Record: true,
 	})
 	if err != nil {
 		return nil, err
