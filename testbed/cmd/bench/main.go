@@ -11,12 +11,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 
+	"github.com/millrace/millrace/testbed/command"
 	"github.com/millrace/millrace/testbed/term"
 )
 
@@ -37,29 +36,7 @@ type bench struct {
 	csv, svg []byte
 }
 
-func main() { os.Exit(command()) }
-
-// command returns the exit code.
-func command() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	o, err := parse(os.Args[1:])
-	if err == nil {
-		err = run(ctx, term.New(os.Stdout), o)
-	}
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, flag.ErrHelp):
-		return 2
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "\nbench: interrupted; nothing is left running")
-		return 130
-	default:
-		fmt.Fprintf(os.Stderr, "\nbench: %v\n", err)
-		return 1
-	}
-}
+func main() { os.Exit(command.Run("bench", parse, run)) }
 
 func parse(args []string) (*options, error) {
 	var o options

@@ -15,13 +15,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/command"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -35,29 +34,7 @@ type options struct {
 	keep                    bool
 }
 
-func main() { os.Exit(command()) }
-
-// command returns the exit code.
-func command() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	o, err := parse(os.Args[1:])
-	if err == nil {
-		err = run(ctx, term.New(os.Stdout), o)
-	}
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, flag.ErrHelp):
-		return 2
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing is left running")
-		return 130
-	default:
-		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
-		return 1
-	}
-}
+func main() { os.Exit(command.Run("demo", parse, run)) }
 
 func parse(args []string) (*options, error) {
 	var o options
