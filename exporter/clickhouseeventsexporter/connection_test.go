@@ -30,7 +30,7 @@ import (
 
 // tlsFront terminates TLS in front of a server, as the native port of a production server does itself. It returns
 // its address and the file of the certificate to trust.
-func tlsFront(t *testing.T, server func() string) (address, caFile string) {
+func tlsFront(t *testing.T, server string) (address, caFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func tlsFront(t *testing.T, server func() string) (address, caFile string) {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", server())
+			out, err := net.Dial("tcp", server)
 			if err != nil {
 				_ = in.Close()
 				continue
@@ -73,10 +73,8 @@ func tlsFront(t *testing.T, server func() string) (address, caFile string) {
 }
 
 func TestEventsGoInOverTLSWithAPassword(t *testing.T) {
-	var engineAddr string
-	address, caFile := tlsFront(t, func() string { return engineAddr })
 	x := newTestExporter(t, nil, func(c *Config) {
-		engineAddr = c.Endpoints[0]
+		address, caFile := tlsFront(t, c.Endpoints[0])
 		c.Endpoints = []string{address}
 		c.Password = "s3cret"
 		c.TLS = configoptional.Some(configtls.ClientConfig{Config: configtls.Config{CAFile: caFile}})
