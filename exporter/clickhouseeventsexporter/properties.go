@@ -5,7 +5,6 @@ package clickhouseeventsexporter
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
@@ -177,12 +176,11 @@ func (r *eventRows) addElement(n *node, v event.Value, i, depth int) *rowError {
 	for k, m := range v.Members {
 		child := n.children[k]
 		switch {
-		case child == nil || m.Kind() == event.KindEmpty:
-			if child == nil {
-				if err := r.addJSON(k, m); err != nil {
-					return err
-				}
+		case child == nil:
+			if err := r.addJSON(k, m); err != nil {
+				return err
 			}
+		case m.Kind() == event.KindEmpty: // filled with NULL
 		case child.column >= 0:
 			array := r.typed[child.column].(*native.Array)
 			if array.Elements() > i {
@@ -262,17 +260,5 @@ func (r *eventRows) fail(key string, err error) *rowError {
 	if key != "" {
 		path = append(path, key)
 	}
-	return &rowError{reason: err.Error(), pointer: pointer(path)}
-}
-
-var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
-
-// pointer writes a path as RFC 6901 does.
-func pointer(path []string) string {
-	var b strings.Builder
-	for _, p := range path {
-		b.WriteByte('/')
-		b.WriteString(escapePointer.Replace(p))
-	}
-	return b.String()
+	return &rowError{reason: err.Error(), pointer: event.Pointer(path)}
 }

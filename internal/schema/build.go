@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/internal/event"
 )
 
 // NewSnapshot makes a snapshot of these schemas. It refuses a version that stands twice, two subjects that
@@ -123,9 +125,9 @@ func (s *Snapshot) separateArrays() error {
 			if !p.Repeated() || !dotted {
 				continue
 			}
-			array := pointerOf(p.Path)
+			array := event.Pointer(p.Path)
 			if p.Each > 0 {
-				array = pointerOf(p.Path[:p.Each])
+				array = event.Pointer(p.Path[:p.Each])
 			}
 			first, taken := owners[prefix]
 			if !taken {

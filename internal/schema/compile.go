@@ -16,6 +16,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/millrace/millrace/internal/event"
 )
 
 // Bounds of a schema document. They keep a mistaken or hostile document from costing more than itself.
@@ -203,7 +205,7 @@ func firstLeaf(err *jsonschema.ValidationError) string {
 		if f, ok := err.ErrorKind.(*kind.Format); ok && f.Want == "regex" {
 			text += "; use RE2 syntax (no look-around, no back-references)"
 		}
-		return fmt.Sprintf("%q: %s", "#"+pointerOf(err.InstanceLocation), text)
+		return fmt.Sprintf("%q: %s", "#"+event.Pointer(err.InstanceLocation), text)
 	}
 	first := ""
 	for _, cause := range err.Causes {

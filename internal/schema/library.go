@@ -133,7 +133,7 @@ func (x *explainer) choose(err *jsonschema.ValidationError) *Violation {
 // appendLeaves appends the causes at the leaves. Where the branches of anyOf or oneOf disagree about what
 // is wrong, the event failed the choice itself, and that is what is said.
 func (x *explainer) appendLeaves(dst []Violation, err *jsonschema.ValidationError) []Violation {
-	at := pointerOf(err.InstanceLocation)
+	at := event.Pointer(err.InstanceLocation)
 	switch k := err.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
 		keyword := k.KeywordPath()[0]
@@ -185,7 +185,7 @@ func (x *explainer) appendLeaves(dst []Violation, err *jsonschema.ValidationErro
 
 func appendMissing(dst []Violation, at, keyword string, names []string) []Violation {
 	for _, name := range names {
-		dst = append(dst, Violation{at + "/" + escapePointer(name), keyword})
+		dst = append(dst, Violation{at + "/" + event.EscapePointer(name), keyword})
 	}
 	return dst
 }
@@ -211,7 +211,7 @@ func (x *explainer) index(v any, level int, at string) {
 	case map[string]any:
 		for k, m := range v {
 			name := memberName{level, k}
-			here := clip(at + "/" + escapePointer(k))
+			here := clip(at + "/" + event.EscapePointer(k))
 			x.names[name] = memberPlace{x.names[name].found + 1, here}
 			x.index(m, level+1, here)
 		}
@@ -236,23 +236,6 @@ func falseKeyword(schemaURL string) string {
 		return parts[i]
 	}
 	return "schema"
-}
-
-// pointerOf writes a JSON pointer (RFC 6901).
-func pointerOf(tokens []string) string {
-	var b strings.Builder
-	for _, t := range tokens {
-		b.WriteByte('/')
-		b.WriteString(escapePointer(t))
-	}
-	return b.String()
-}
-
-func escapePointer(token string) string {
-	if !strings.ContainsAny(token, "~/") {
-		return token
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1")
 }
 
 // clip bounds a pointer, between characters.

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/millrace/millrace/internal/event"
 )
 
 // Bounds of what one schema can become.
@@ -57,7 +59,7 @@ func (p place) member(name string) place {
 	return p
 }
 
-func (p place) pointer() string { return pointerOf(p.path) }
+func (p place) pointer() string { return event.Pointer(p.path) }
 
 func extractProperties(root *jsonschema.Schema, raw any) ([]Property, error) {
 	x := &extractor{raw: raw, columns: map[string]string{}, active: map[*jsonschema.Schema]bool{}}

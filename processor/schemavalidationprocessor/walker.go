@@ -92,7 +92,7 @@ func (w *walker) pointer(o outcome) string {
 	for _, token := range slices.Backward(path) {
 		token = strings.ToValidUTF8(token, "\uFFFD")
 		b.WriteByte('/')
-		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1"))
+		b.WriteString(event.EscapePointer(token))
 	}
 	return clip(b.String(), maxPointer)
 }

@@ -4,7 +4,6 @@ package segmentreceiver
 
 import (
 	"bytes"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -375,9 +374,7 @@ func (r *request) put(d event.Draft, name string, v []byte) error {
 	}
 	r.dec.ResetBytes(v)
 	if err := d.PutJSON("segment."+name, r.dec); err != nil {
-		return jsonError(err, "/"+pointerEscapes.Replace(name))
+		return jsonError(err, "/"+event.EscapePointer(name))
 	}
 	return nil
 }
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
