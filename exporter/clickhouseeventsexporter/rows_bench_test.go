@@ -3,9 +3,6 @@
 package clickhouseeventsexporter
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/ClickHouse/ch-go/compress"
@@ -20,19 +17,7 @@ import (
 // shop returns the tracking plan's schemas and n valid events, stamped as the validation leaves them.
 func shop(tb testing.TB, n int) (*schema.Snapshot, event.Batch) {
 	tb.Helper()
-	files, err := filepath.Glob("../../configs/schemas/*.json")
-	require.NoError(tb, err)
-	var schemas []*schema.Schema
-	for _, f := range files {
-		subject, version, ok := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".json"), ".v")
-		require.True(tb, ok)
-		doc, err := os.ReadFile(f)
-		require.NoError(tb, err)
-		s, err := schema.Compile(subject, version, doc)
-		require.NoError(tb, err)
-		schemas = append(schemas, s)
-	}
-	snap, err := schema.NewSnapshot(1, schemas)
+	snap, err := load.Schemas("../../configs/schemas")
 	require.NoError(tb, err)
 	gen, err := load.NewGenerator(load.GeneratorConfig{Seed: 1, Events: int64(n)})
 	require.NoError(tb, err)

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -39,9 +38,6 @@ type file struct {
 func (f *file) sameAs(other *file) bool {
 	return f.path == other.path && f.size == other.size && f.modified.Equal(other.modified) && os.SameFile(f.info, other.info)
 }
-
-// fileName is a schema's: the subject may hold dots, the version begins with a digit.
-var fileName = regexp.MustCompile(`^(.+)\.v([0-9][0-9A-Za-z._-]*)$`)
 
 // scan lists the schema files of a directory and its subdirectories, by path. Symbolic links are followed,
 // also of the directory itself: that is how Kubernetes publishes a ConfigMap and git-sync a revision. What
@@ -115,9 +111,8 @@ func (s *scanner) entry(path string, depth int) {
 	case info.Size() > maxFileSize:
 		s.fail("file %q: is larger than %d bytes; split the schema", path, maxFileSize)
 	default:
-		base := filepath.Base(path)
-		parts := fileName.FindStringSubmatch(base[:len(base)-len(".json")])
-		if parts == nil {
+		subject, version, ok := schema.ParseFileName(path)
+		if !ok {
 			s.fail("file %q: is not named SUBJECT.vVERSION.json; rename it, such as to order_completed.v1.json", path)
 			return
 		}
@@ -127,7 +122,7 @@ func (s *scanner) entry(path string, depth int) {
 			return
 		}
 		s.files = append(s.files, file{
-			path: path, subject: parts[1], version: parts[2], size: info.Size(), modified: info.ModTime(), info: info,
+			path: path, subject: subject, version: version, size: info.Size(), modified: info.ModTime(), info: info,
 		})
 	}
 }

@@ -5,7 +5,6 @@ package load
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,8 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
-
-	"github.com/millrace/millrace/internal/schema"
 )
 
 const schemaDir = "../../configs/schemas"
@@ -301,19 +298,12 @@ func TestRequiredPropertiesAreThoseOfTheSchemas(t *testing.T) {
 
 func TestSchemasMakeOneTableWithEveryKindOfColumn(t *testing.T) {
 	envelope := strings.Fields("event_id event_name event_time received_time user_id anonymous_id session_id tenant_id source schema_name schema_version trace_id span_id resource properties")
-	files, err := filepath.Glob(filepath.Join(schemaDir, "*.json"))
-	require.NoError(t, err)
-	var all []*schema.Schema
+	snap, err := Schemas(schemaDir)
+	require.NoError(t, err, "two schemas give one column two types")
 	kinds, personal := map[string]bool{}, map[string]bool{}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		require.NoError(t, err)
-		subject, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".json"), ".v")
-		s, err := schema.Compile(subject, version, b)
-		require.NoError(t, err, f)
-		all = append(all, s)
+	for _, s := range snap.Schemas() {
 		for _, p := range s.Properties {
-			require.NotContains(t, envelope, p.Column, f)
+			require.NotContains(t, envelope, p.Column, s.ID())
 			k := p.Type.String()
 			switch {
 			case p.Array:
@@ -330,8 +320,6 @@ func TestSchemasMakeOneTableWithEveryKindOfColumn(t *testing.T) {
 			kinds[k], personal[p.PII] = true, true
 		}
 	}
-	_, err = schema.NewSnapshot(1, all)
-	require.NoError(t, err, "two schemas give one column two types")
 	for _, k := range []string{
 		"String", "low-cardinality String", "nested String", "renamed String", "array of String", "each String",
 		"Int64", "UInt32", "Float64", "Decimal(18, 2)", "each Decimal(18, 2)", "Bool", "DateTime64(9, 'UTC')", "Date32", "UUID",

@@ -11,8 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/pprof"
 	"syscall"
@@ -50,7 +48,7 @@ func export() error {
 	profile := flag.String("cpuprofile", "", "file for a CPU profile")
 	flag.Parse()
 
-	snap, err := loadSchemas(*schemas)
+	snap, err := load.Schemas(*schemas)
 	if err != nil {
 		return err
 	}
@@ -136,32 +134,6 @@ func newExporter(ctx context.Context, name string, settings map[string]any) (exp
 	return factory.CreateLogs(ctx, exporter.Settings{
 		ID: component.NewID(typ), TelemetrySettings: componenttest.NewNopTelemetrySettings(),
 	}, cfg)
-}
-
-var schemaFile = regexp.MustCompile(`^(.+)\.v(.+)\.json$`)
-
-func loadSchemas(dir string) (*schema.Snapshot, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	var all []*schema.Schema
-	for _, f := range files {
-		m := schemaFile.FindStringSubmatch(filepath.Base(f))
-		if m == nil {
-			return nil, fmt.Errorf("%s: no subject and version in the name", f)
-		}
-		doc, err := os.ReadFile(f)
-		if err != nil {
-			return nil, err
-		}
-		s, err := schema.Compile(m[1], m[2], doc)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return schema.NewSnapshot(1, all)
 }
 
 // next makes a batch of valid events, stamped with their schemas.
