@@ -101,7 +101,7 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 	}
 	x.conn = conn
 	x.tables = &tables{
-		cfg: x.cfg, logger: x.logger, conn: func() (driver.Conn, error) { return conn, nil },
+		cfg: x.cfg, logger: x.logger, conn: conn,
 		onDDL: func(ctx context.Context) { x.telemetry.ExporterClickhouseEventsSchemaChanges.Add(ctx, 1) },
 	}
 	workers := 1
@@ -214,12 +214,8 @@ func (x *eventsExporter) build(ctx context.Context, b *block, batch event.Batch)
 }
 
 func (x *eventsExporter) failRow(ctx context.Context, b *block, i int, e *event.Event, err *rowError, message string) {
-	schemaID := ""
-	if e.Schema != "" {
-		schemaID = e.Schema + "/" + e.SchemaVersion
-	}
 	b.failed.add(e, event.Failure{
-		Stage: event.StageExport, Reason: err.reason, Pointer: err.pointer, Schema: schemaID, Processor: x.id.String(),
+		Stage: event.StageExport, Reason: err.reason, Pointer: err.pointer, Processor: x.id.String(),
 	}, message)
 	b.inFailed = append(b.inFailed, i)
 	x.telemetry.ExporterClickhouseEventsFailed.Add(ctx, 1,

@@ -71,7 +71,7 @@ const accessDenied = 497
 // tables keeps the database's tables in step with the schemas.
 type tables struct {
 	cfg    *Config
-	conn   func() (driver.Conn, error)
+	conn   driver.Conn
 	logger *zap.Logger
 	onDDL  func(ctx context.Context)
 
@@ -104,11 +104,7 @@ func (t *tables) ensure(ctx context.Context, snap *schema.Snapshot) (*layout, er
 func (t *tables) forget() { t.current.Store(nil) }
 
 func (t *tables) bringUp(ctx context.Context, snap *schema.Snapshot) (*layout, error) {
-	conn, err := t.conn()
-	if err != nil {
-		return nil, fmt.Errorf("connecting to ClickHouse: %w", err)
-	}
-	have, err := t.describe(ctx, conn, t.cfg.Events.Name)
+	have, err := t.describe(ctx, t.cfg.Events.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -117,12 +113,15 @@ func (t *tables) bringUp(ctx context.Context, snap *schema.Snapshot) (*layout, e
 	for i := range l.columns {
 		events = append(events, column{l.columns[i].name, l.columns[i].definition()})
 	}
-	types, err := t.bringUpTable(ctx, conn, &t.cfg.Events, events)
+	types, err := t.bringUpTable(ctx, &t.cfg.Events, have, events)
 	if err != nil {
 		return nil, err
 	}
 	l.propertiesType = types["properties"]
-	_, err = t.bringUpTable(ctx, conn, &t.cfg.FailedEvents, failedColumns)
+	if have, err = t.describe(ctx, t.cfg.FailedEvents.Name); err != nil {
+		return nil, err
+	}
+	_, err = t.bringUpTable(ctx, &t.cfg.FailedEvents, have, failedColumns)
 	return l, err
 }
 
@@ -160,30 +159,26 @@ func (t *tables) fit(snap *schema.Snapshot, have map[string]string) *layout {
 
 // bringUpTable creates the table, or adds the columns it lacks, and returns the types it then has. It never
 // changes or drops a column.
-func (t *tables) bringUpTable(ctx context.Context, conn driver.Conn, table *TableConfig, want []column) (map[string]string, error) {
-	have, err := t.describe(ctx, conn, table.Name)
-	if err != nil {
-		return nil, err
-	}
+func (t *tables) bringUpTable(ctx context.Context, table *TableConfig, have map[string]string, want []column) (map[string]string, error) {
 	if len(have) == 0 {
 		if !t.cfg.CreateTables {
 			return nil, fmt.Errorf("table %s.%s is not there: create it with the README's SQL or set create_tables: true", t.cfg.Database, table.Name)
 		}
-		if err := t.run(ctx, conn, createDatabase(t.cfg)); err != nil {
+		if err := t.run(ctx, createDatabase(t.cfg)); err != nil {
 			return nil, err
 		}
-		known, err := t.knownSettings(ctx, conn)
+		known, err := t.knownSettings(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := t.run(ctx, conn, createTable(t.cfg, table, want, known)); err != nil {
+		if err := t.run(ctx, createTable(t.cfg, table, want, known)); err != nil {
 			return nil, err
 		}
 	} else if missing := missingColumns(have, want); len(missing) > 0 {
 		if !t.cfg.CreateTables {
 			return nil, fmt.Errorf("table %s.%s lacks column %s: add it or set create_tables: true", t.cfg.Database, table.Name, missing[0].name)
 		}
-		if err := t.run(ctx, conn, addColumns(t.cfg, table, missing)); err != nil {
+		if err := t.run(ctx, addColumns(t.cfg, table, missing)); err != nil {
 			return nil, err
 		}
 		names := make([]string, len(missing))
@@ -195,7 +190,8 @@ func (t *tables) bringUpTable(ctx context.Context, conn driver.Conn, table *Tabl
 		return have, checkTypes(t.cfg.Database, table.Name, have, want)
 	}
 	// Another gateway may have been first, with other columns: look again instead of believing our statement.
-	if have, err = t.describe(ctx, conn, table.Name); err != nil {
+	have, err := t.describe(ctx, table.Name)
+	if err != nil {
 		return nil, err
 	}
 	if missing := missingColumns(have, want); len(missing) > 0 {
@@ -226,8 +222,8 @@ func checkTypes(database, table string, have map[string]string, want []column) e
 
 func isJSON(t string) bool { return t == "JSON" || strings.HasPrefix(t, "JSON(") }
 
-func (t *tables) describe(ctx context.Context, conn driver.Conn, table string) (map[string]string, error) {
-	rows, err := conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = ? AND table = ?", t.cfg.Database, table)
+func (t *tables) describe(ctx context.Context, table string) (map[string]string, error) {
+	rows, err := t.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = ? AND table = ?", t.cfg.Database, table)
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns of %s.%s: %w", t.cfg.Database, table, err)
 	}
@@ -247,11 +243,11 @@ func (t *tables) describe(ctx context.Context, conn driver.Conn, table string) (
 
 // knownSettings returns which of tunedSettings the server has: a CREATE TABLE that names another would fail. It is
 // none where our user may not look.
-func (t *tables) knownSettings(ctx context.Context, conn driver.Conn) (map[string]string, error) {
+func (t *tables) knownSettings(ctx context.Context) (map[string]string, error) {
 	known := map[string]string{}
 	for name, value := range tunedSettings {
 		var n uint64
-		if err := conn.QueryRow(ctx, "SELECT count() FROM system.merge_tree_settings WHERE name = ?", name).Scan(&n); err != nil {
+		if err := t.conn.QueryRow(ctx, "SELECT count() FROM system.merge_tree_settings WHERE name = ?", name).Scan(&n); err != nil {
 			var refusal *clickhouse.Exception
 			if errors.As(err, &refusal) && refusal.Code == accessDenied {
 				return nil, nil
@@ -265,8 +261,8 @@ func (t *tables) knownSettings(ctx context.Context, conn driver.Conn) (map[strin
 	return known, nil
 }
 
-func (t *tables) run(ctx context.Context, conn driver.Conn, sql string) error {
-	if err := conn.Exec(ctx, sql); err != nil {
+func (t *tables) run(ctx context.Context, sql string) error {
+	if err := t.conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("running %q: %w", firstLine(sql), err)
 	}
 	t.onDDL(ctx)
