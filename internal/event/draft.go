@@ -29,11 +29,6 @@ func NewBuilder(tenant, source, scopeName string) *Builder {
 	return &Builder{logs: logs, records: sl.LogRecords()}
 }
 
-// PutResource adds an attribute to the resource.
-func (b *Builder) PutResource(key, value string) {
-	b.logs.ResourceLogs().At(0).Resource().Attributes().PutStr(key, value)
-}
-
 // Add appends an empty event.
 func (b *Builder) Add() Draft { return Draft{lr: b.records.AppendEmpty()} }
 

@@ -133,7 +133,7 @@ func (n *nulls) wrap(t string) proto.ColumnType {
 func write(c proto.ColInput, w *proto.Writer) { w.ChainBuffer(c.EncodeColumn) }
 
 // appendText appends s as Native writes a string: its length in bytes as a varint, then the bytes.
-func appendText(dst []byte, s string) []byte {
+func appendText[T string | []byte](dst []byte, s T) []byte {
 	if len(s) < 1<<7 { // most are, and then the varint is one byte
 		return append(append(dst, byte(len(s))), s...)
 	}

@@ -33,7 +33,7 @@ func (c *String) AppendString(s string) {
 
 // AppendBytes adds a row; b is copied.
 func (c *String) AppendBytes(b []byte) {
-	c.buf = append(binary.AppendUvarint(c.buf, uint64(len(b))), b...)
+	c.buf = appendText(c.buf, b)
 	c.rows++
 	c.nulls.append(0)
 }
