@@ -151,12 +151,13 @@ func FromContext(ctx context.Context) *Delivery {
 // Participant is a stateful component in one pipeline behind the log. The log never calls it from two goroutines at
 // once about the same partition, and calls Checkpoint, Committed and Aborted only while no delivery is under way.
 type Participant interface {
-	// Restore takes over the state of the last checkpoint. It is the first call.
+	// Restore takes over the state of the last checkpoint, in place of any other. It is the first call, and comes
+	// again, with nothing to take over, after a reset.
 	Restore(ctx context.Context, s Snapshot) error
 	// Tick tells that a partition's time has come so far without events. The overlay, which may be nil, is published
-	// at once.
+	// at once. The last of several ticks with no event between them stands for all.
 	Tick(t Tick) (Overlay, error)
-	// DirtyBytes is about what the next checkpoint would write for this component.
+	// DirtyBytes is about what the next checkpoint would write for this component. Any goroutine may call it.
 	DirtyBytes() int
 	// Checkpoint closes what is due by the published state of all partitions, emits the results, and writes what
 	// changed since the last checkpoint. It must be a function of the published state alone. Nothing of it counts

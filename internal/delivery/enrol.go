@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/millrace/millrace/internal/state"
+)
+
+// enrolled is a component that has made itself known.
+type enrolled struct {
+	name string
+	// mu is held while the component is restored and gets what waits for it. Enrolment of an inner stage may happen
+	// within it, from the outbox that an outer one passes on; never the other way round.
+	mu          sync.Mutex
+	participant Participant // nil until restored; guarded by mu, and by Consumer.mu for those who only look
+}
+
+// outboxItem is one batch of the outbox.
+type outboxItem struct {
+	checkpoint uint64
+	stage      string
+	ordinal    uint32
+	batch      OutboxBatch
+}
+
+// Enrol implements Coordinator.
+func (c *Consumer) Enrol(ctx context.Context, id component.ID, p Participant) error {
+	name := id.String()
+	c.mu.Lock()
+	e := c.parts[name]
+	if e == nil {
+		e = &enrolled{name: name}
+		c.parts[name] = e
+	}
+	c.mu.Unlock()
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.participant == nil:
+		if err := p.Restore(ctx, keyspace{c, name}); err != nil {
+			return fmt.Errorf("restoring %s: %w", name, err)
+		}
+		if err := c.passHeld(name, p); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		e.participant = p
+		if !slices.Contains(c.record.Components, name) {
+			c.record.Components = append(c.record.Components, name)
+		}
+		c.mu.Unlock()
+	case e.participant != p:
+		return &BlockedError{Err: fmt.Errorf("two components of pipeline %s are called %s: two paths lead to it; give each its own name", c.o.Pipeline, name)}
+	}
+	// What the last checkpoint emitted before a crash goes before what comes now.
+	return c.sendOutbox(ctx, e)
+}
+
+// passHeld gives a restored component the ticks that came while it was not enrolled.
+func (c *Consumer) passHeld(name string, p Participant) error {
+	c.mu.Lock()
+	held := c.record.Held[name]
+	c.mu.Unlock()
+	for _, t := range held {
+		o, err := p.Tick(t)
+		if err != nil {
+			return fmt.Errorf("passing a tick to %s: %w", name, err)
+		}
+		if o != nil {
+			o.Publish()
+		}
+	}
+	c.mu.Lock()
+	delete(c.record.Held, name)
+	c.mu.Unlock()
+	return nil
+}
+
+// tick passes a tick to the components that have enrolled, and holds it for those that the last checkpoint knows and
+// that have not. They get the last one of each partition: as nothing came between them, it stands for all.
+func (c *Consumer) tick(_ context.Context, ch Chunk, partition uint32) error {
+	t := Tick{Partition: partition, Position: ch.First, Appended: ch.Appended, EventTime: ch.EventTime}
+	c.mu.Lock()
+	var now []Participant
+	for _, name := range c.record.Components {
+		if e := c.parts[name]; e != nil && e.participant != nil {
+			now = append(now, e.participant)
+			continue
+		}
+		if c.record.Held == nil {
+			c.record.Held = map[string][]Tick{}
+		}
+		held := c.record.Held[name]
+		if i := slices.IndexFunc(held, func(h Tick) bool { return h.Partition == partition }); i >= 0 {
+			held[i] = t
+		} else {
+			c.record.Held[name] = append(held, t)
+		}
+	}
+	c.mu.Unlock()
+	var overlays []Overlay
+	for _, p := range now {
+		o, err := p.Tick(t)
+		if err != nil {
+			for _, o := range overlays {
+				o.Discard()
+			}
+			return fmt.Errorf("passing a tick of partition %d: %w", partition, err)
+		}
+		if o != nil {
+			overlays = append(overlays, o)
+		}
+	}
+	for _, o := range overlays {
+		o.Publish()
+	}
+	return nil
+}
+
+// WantsTicks says whether any component of the pipeline has state: without one, ticks are only weight.
+func (c *Consumer) WantsTicks() bool { return len(c.componentNames()) > 0 }
+
+// probe passes an empty batch, so that components with state enrol without an event: an idle pipeline must close its
+// sessions too. Some processors swallow an empty batch; then components enrol with the first event behind them.
+func (c *Consumer) probe(ctx context.Context) {
+	missing := false
+	c.mu.Lock()
+	for _, name := range c.record.Components {
+		missing = missing || c.parts[name] == nil
+	}
+	c.mu.Unlock()
+	if !missing {
+		return
+	}
+	d := New(c.identity(), 1, c)
+	// Its errors come again with the first delivery.
+	_ = c.o.Next(NewContext(ctx, d), plog.NewLogs())
+	d.Discard()
+}
+
+func (c *Consumer) dirtyBytes() int {
+	n := 0
+	for _, p := range c.participants() {
+		n += p.DirtyBytes()
+	}
+	return n
+}
+
+// participants are those that have enrolled, in the order of their first enrolment.
+func (c *Consumer) participants() []Participant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []Participant
+	for _, name := range c.record.Components {
+		if e := c.parts[name]; e != nil && e.participant != nil {
+			out = append(out, e.participant)
+		}
+	}
+	return out
+}
+
+// keyspace is a component's part of the store.
+type keyspace struct {
+	c    *Consumer
+	name string
+}
+
+func (k keyspace) prefix() []byte { return k.c.keys.key("state", []byte(k.name)) }
+
+// Range implements Snapshot.
+func (k keyspace) Range(prefix []byte, f func(key, value []byte) error) error {
+	root := k.prefix()
+	from := append(append([]byte(nil), root...), prefix...)
+	return k.c.store.Range(from, state.PrefixEnd(from), func(key, value []byte) error {
+		return f(key[len(root):], value)
+	})
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/millrace/millrace/internal/failpoint"
+	"github.com/millrace/millrace/internal/state"
+)
+
+// Target says where a reset puts a partition's position.
+type Target func(partition uint32) (uint64, error)
+
+// Reset puts the positions where the target says and raises the epoch, so that what is delivered again is stored again:
+// reprocessing, on purpose. Components begin without state. In one synced write: after a crash it was done or not.
+// A reset with a name that was done before does nothing, and reports false.
+func (c *Consumer) Reset(name string, to Target) (bool, error) {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	c.mu.Lock()
+	done := name != "" && slices.Contains(c.record.Resets, name)
+	c.mu.Unlock()
+	if done {
+		return false, nil
+	}
+	next := c.nextRecord()
+	next.Epoch++
+	next.Held, next.Components = nil, nil
+	if name != "" {
+		next.Resets = append(next.Resets, name)
+	}
+	for p := range next.Positions {
+		at, err := to(uint32(p))
+		if err != nil {
+			return false, fmt.Errorf("resetting consumer %s: %w", c.o.Pipeline, err)
+		}
+		next.Positions[p] = min(max(at, c.log.First(uint32(p))), c.log.Next(uint32(p)))
+	}
+	var b state.Batch
+	for _, kind := range []string{"range", "plan", "outbox", "outboxplan", "state"} {
+		c.keys.deletePrefix(&b, kind)
+	}
+	b.Set(c.keys.record(), next.bytes())
+	if err := c.store.Commit(&b); err != nil {
+		return false, fmt.Errorf("resetting consumer %s: %w", c.o.Pipeline, err)
+	}
+	c.mu.Lock()
+	c.record = next
+	c.outbox, c.sent = map[string][]outboxItem{}, nil
+	c.blocked = map[uint32]error{}
+	c.parts = map[string]*enrolled{} // they enrol again, and are restored from nothing
+	for p, at := range next.Positions {
+		c.committed[p].Store(at)
+	}
+	c.mu.Unlock()
+	for p, part := range c.partitions {
+		part.next, part.pending, part.current, part.attempt, part.filling = next.Positions[p], nil, nil, 0, filling{}
+		part.head.Store(part.next)
+	}
+	c.o.Logger.Info("The consumer was reset: what follows is delivered again, and stored again",
+		zap.Uint64("epoch", next.Epoch), zap.Uint64s("positions", next.Positions))
+	return true, nil
+}
+
+// ErrNotBlocked says that there is nothing to skip.
+var ErrNotBlocked = errors.New("the partition is not blocked")
+
+// Skip passes the delivery that blocks a partition without any sink having it. export must have stored its records
+// durably when it returns nil. A crash after that and before the skip is committed leaves the partition blocked.
+func (c *Consumer) Skip(partition uint32, export func(Identity, plog.Logs) error) (Identity, error) {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	if int(partition) >= len(c.partitions) {
+		return Identity{}, fmt.Errorf("partition %d: the log has %d", partition, len(c.partitions))
+	}
+	p := c.partitions[partition]
+	if p.current == nil || !p.blocked {
+		return Identity{}, fmt.Errorf("skipping partition %d of %s: %w", partition, c.o.Pipeline, ErrNotBlocked)
+	}
+	id := c.identity()
+	id.Partition, id.First, id.Last = p.id, p.current.first, p.current.last
+	ld, err := c.log.Load(p.id, p.current.first, p.current.last)
+	if err != nil {
+		return id, fmt.Errorf("reading %s: %w", id, err)
+	}
+	if err := export(id, ld); err != nil {
+		return id, fmt.Errorf("exporting %s: %w", id, err)
+	}
+	before := *p.current
+	attempt := p.attempt
+	p.pass(before.last)
+	if err := c.checkpoint(); err != nil {
+		p.next, p.current, p.attempt = before.first, &before, attempt
+		p.head.Store(p.next)
+		return id, err
+	}
+	failpoint.Reach(failpoint.DeliveryDone)
+	c.setBlocked(p, false, nil)
+	c.o.Logger.Warn("A blocked delivery was skipped by the operator: no sink has it", zap.Stringer("delivery", id))
+	return id, nil
+}
