@@ -26,6 +26,8 @@ type Options struct {
 	Next func(ctx context.Context, ld plog.Logs) error
 	// StartAtEnd makes a consumer that the store does not know begin after what is in the log now.
 	StartAtEnd bool
+	// Reset is carried out before anything else, unless it was before. It may be nil.
+	Reset *ResetRequest
 	// FirstEpoch is the epoch of a consumer that the store does not know: more than any that the log has seen.
 	FirstEpoch uint64
 
@@ -152,6 +154,9 @@ func (c *Consumer) restore() error {
 		}
 	} else {
 		c.record = consumerRecord{Name: c.o.Pipeline.String(), Epoch: c.o.FirstEpoch, Positions: make([]uint64, n)}
+		if c.o.Reset != nil { // a consumer that begins has nothing to reset
+			c.record.Resets = []string{c.o.Reset.Name}
+		}
 		for p := range n {
 			if c.record.Positions[p] = c.log.First(p); c.o.StartAtEnd {
 				c.record.Positions[p] = c.log.Next(p)
@@ -162,6 +167,11 @@ func (c *Consumer) restore() error {
 		b.Set(c.keys.record(), c.record.bytes())
 		if err := c.store.Commit(&b); err != nil {
 			return fmt.Errorf("recording where it begins: %w", err)
+		}
+	}
+	if r := c.o.Reset; r != nil && known && !slices.Contains(c.record.Resets, r.Name) {
+		if err := c.commitReset(&c.record, *r); err != nil {
+			return err
 		}
 	}
 	for p := range n {

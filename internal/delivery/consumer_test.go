@@ -195,18 +195,71 @@ func TestAResetDeliversAgainUnderOtherIdentitiesAndHappensOnce(t *testing.T) {
 	h.log.append(0, records("a", "b", "c", "d")...)
 	h.step(0)
 	toFirst := func(p uint32) (uint64, error) { return h.log.First(p), nil }
-	done, err := h.Reset("backfill", toFirst)
-	require.NoError(t, err)
-	require.True(t, done)
+	require.NoError(t, h.Reset(toFirst))
 	h.step(0)
 	require.Len(t, tokens, 2)
 	require.NotEqual(t, tokens[0], tokens[1], "or the sink would take it for a repetition")
 	h.restart()
-	done, err = h.Reset("backfill", toFirst)
-	require.NoError(t, err)
-	require.False(t, done, "a named reset is done once, also after a restart")
 	h.step(0)
 	require.Equal(t, tokens[1], tokens[2], "the crash came before a checkpoint: the same comes again")
+
+	withReset := func(name string) {
+		o := h.options()
+		o.Reset = &ResetRequest{Name: name, To: toFirst}
+		c, err := NewConsumer(h.log, h.store, o)
+		require.NoError(t, err)
+		h.Consumer = c
+		h.step(0)
+		require.NoError(t, h.CheckpointNow(context.Background()))
+	}
+	withReset("backfill")
+	require.Len(t, tokens, 4)
+	require.NotContains(t, tokens[:3], tokens[3])
+	withReset("backfill")
+	require.Len(t, tokens, 4, "a reset that the configuration names is done once")
+	withReset("again")
+	require.Len(t, tokens, 5)
+}
+
+func TestAResetMendsAPositionThatTheLogLacks(t *testing.T) {
+	h := newHarness(t, 1)
+	h.clock.now = time.Unix(100, 0)
+	h.log.append(0, records("a", "b")...)
+	h.step(0)
+	require.NoError(t, h.CheckpointNow(context.Background()))
+	h.log.events[0], h.log.chunks[0] = nil, nil
+	h.log.append(0, records("c")...)
+	o := h.options()
+	_, err := NewConsumer(h.log, h.store, o)
+	require.Error(t, err)
+	o.Reset = &ResetRequest{Name: "mend", To: func(uint32) (uint64, error) { return 0, nil }}
+	h.Consumer, err = NewConsumer(h.log, h.store, o)
+	require.NoError(t, err)
+	got := 0
+	h.next = func(_ *Delivery, bodies []string) error { got += len(bodies); return nil }
+	h.step(0)
+	require.Equal(t, 1, got)
+}
+
+func TestAdvancePassesOverWhatRetentionTakes(t *testing.T) {
+	h := newHarness(t, 1)
+	h.clock.now = time.Unix(100, 0)
+	h.next = func(*Delivery, []string) error { return errors.New("away") }
+	h.log.append(0, records("a", "b", "c", "d")...)
+	h.log.append(0, records("e", "f")...)
+	h.step(0)
+	h.restart()
+	skipped, err := h.Advance([]uint64{2})
+	require.NoError(t, err)
+	require.EqualValues(t, 4, skipped, "a delivery that is half gone is passed as a whole")
+	require.Equal(t, []uint64{4}, h.Positions())
+	skipped, err = h.Advance([]uint64{3})
+	require.NoError(t, err)
+	require.Zero(t, skipped, "positions never go back")
+	var got []string
+	h.next = func(_ *Delivery, bodies []string) error { got = bodies; return nil }
+	h.step(0)
+	require.Equal(t, []string{"e", "f"}, got)
 }
 
 func TestAPositionThatTheLogLacksIsAnErrorAndNothingIsTouched(t *testing.T) {

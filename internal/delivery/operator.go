@@ -5,7 +5,6 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
@@ -17,38 +16,20 @@ import (
 // Target says where a reset puts a partition's position.
 type Target func(partition uint32) (uint64, error)
 
+// ResetRequest is a reset by configuration: done once by its name.
+type ResetRequest struct {
+	Name string
+	To   Target
+}
+
 // Reset puts the positions where the target says and raises the epoch, so that what is delivered again is stored again:
 // reprocessing, on purpose. Components begin without state. In one synced write: after a crash it was done or not.
-// A reset with a name that was done before does nothing, and reports false.
-func (c *Consumer) Reset(name string, to Target) (bool, error) {
+func (c *Consumer) Reset(to Target) error {
 	c.gate.Lock()
 	defer c.gate.Unlock()
-	c.mu.Lock()
-	done := name != "" && slices.Contains(c.record.Resets, name)
-	c.mu.Unlock()
-	if done {
-		return false, nil
-	}
 	next := c.nextRecord()
-	next.Epoch++
-	next.Held, next.Components = nil, nil
-	if name != "" {
-		next.Resets = append(next.Resets, name)
-	}
-	for p := range next.Positions {
-		at, err := to(uint32(p))
-		if err != nil {
-			return false, fmt.Errorf("resetting consumer %s: %w", c.o.Pipeline, err)
-		}
-		next.Positions[p] = min(max(at, c.log.First(uint32(p))), c.log.Next(uint32(p)))
-	}
-	var b state.Batch
-	for _, kind := range []string{"range", "plan", "outbox", "outboxplan", "state"} {
-		c.keys.deletePrefix(&b, kind)
-	}
-	b.Set(c.keys.record(), next.bytes())
-	if err := c.store.Commit(&b); err != nil {
-		return false, fmt.Errorf("resetting consumer %s: %w", c.o.Pipeline, err)
+	if err := c.commitReset(&next, ResetRequest{To: to}); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	c.record = next
@@ -61,11 +42,61 @@ func (c *Consumer) Reset(name string, to Target) (bool, error) {
 	c.mu.Unlock()
 	for p, part := range c.partitions {
 		part.next, part.pending, part.current, part.attempt, part.filling = next.Positions[p], nil, nil, 0, filling{}
+		part.blocked = false
 		part.head.Store(part.next)
 	}
+	return nil
+}
+
+// commitReset makes the record one that has been reset, durably.
+func (c *Consumer) commitReset(next *consumerRecord, r ResetRequest) error {
+	next.Epoch++
+	next.Held, next.Components = nil, nil
+	if r.Name != "" {
+		next.Resets = append(next.Resets, r.Name)
+	}
+	for p := range next.Positions {
+		at, err := r.To(uint32(p))
+		if err != nil {
+			return fmt.Errorf("resetting consumer %s: %w", c.o.Pipeline, err)
+		}
+		next.Positions[p] = min(max(at, c.log.First(uint32(p))), c.log.Next(uint32(p)))
+	}
+	var b state.Batch
+	for _, kind := range []string{"range", "plan", "outbox", "outboxplan", "state"} {
+		c.keys.deletePrefix(&b, kind)
+	}
+	b.Set(c.keys.record(), next.bytes())
+	if err := c.store.Commit(&b); err != nil {
+		return fmt.Errorf("resetting consumer %s: %w", c.o.Pipeline, err)
+	}
 	c.o.Logger.Info("The consumer was reset: what follows is delivered again, and stored again",
-		zap.Uint64("epoch", next.Epoch), zap.Uint64s("positions", next.Positions))
-	return true, nil
+		zap.Stringer("consumer", c.o.Pipeline), zap.Uint64("epoch", next.Epoch), zap.Uint64s("positions", next.Positions))
+	return nil
+}
+
+// Advance moves the positions up to those given, past records that nobody will have: retention was told to remove
+// them. It returns how many positions were passed over.
+func (c *Consumer) Advance(to []uint64) (uint64, error) {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	var skipped uint64
+	for p, part := range c.partitions {
+		if part.next >= to[p] {
+			continue
+		}
+		skipped += to[p] - part.next
+		part.pass(to[p] - 1)
+		for len(part.pending) > 0 && part.pending[0].last < part.next {
+			part.pending = part.pending[1:]
+		}
+		if len(part.pending) > 0 && part.pending[0].first < part.next { // its records are not all there any more
+			skipped += part.pending[0].last + 1 - part.next
+			part.pass(part.pending[0].last)
+			part.pending = part.pending[1:]
+		}
+	}
+	return skipped, c.checkpoint()
 }
 
 // ErrNotBlocked says that there is nothing to skip.
