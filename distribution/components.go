@@ -17,6 +17,7 @@ import (
 	otlpexporter "go.opentelemetry.io/collector/exporter/otlpexporter"
 	clickhouseengineextension "github.com/millrace/millrace/extension/clickhouseengineextension"
 	schemaregistryextension "github.com/millrace/millrace/extension/schemaregistryextension"
+	statestoreextension "github.com/millrace/millrace/extension/statestoreextension"
 	healthcheckextension "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	schemavalidationprocessor "github.com/millrace/millrace/processor/schemavalidationprocessor"
 	memorylimiterprocessor "go.opentelemetry.io/collector/processor/memorylimiterprocessor"
@@ -47,6 +48,7 @@ func components() (otelcol.Factories, error) {
 	factories.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](
 		clickhouseengineextension.NewFactory(),
 		schemaregistryextension.NewFactory(),
+		statestoreextension.NewFactory(),
 		healthcheckextension.NewFactory(),
 	)
 	if err != nil {
@@ -55,6 +57,7 @@ func components() (otelcol.Factories, error) {
 	factories.ExtensionModules = makeModulesMap(factories.Extensions, map[component.Type]string{
 		clickhouseengineextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		schemaregistryextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
+		statestoreextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		healthcheckextension.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension v0.157.0",
 	})
 
