@@ -102,7 +102,8 @@ func (p *Pebble) openError(err error) error {
 		e.Kind, e.Mend = ErrFull, mendFull
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		e.Kind, e.Mend = ErrReadOnly, mendReadOnly
-	case errors.Is(err, pebble.ErrDBDoesNotExist), pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist):
+	case pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist), !errors.As(err, new(syscall.Errno)):
+		// What the operating system did not say, Pebble said of the files.
 		e.Kind, e.Mend = ErrCorrupt, mendCorrupt
 	}
 	return e

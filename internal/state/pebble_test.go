@@ -13,11 +13,6 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(parked)) }
-
-// parked is where the goroutines stay that met a failing disk inside Pebble.
-const parked = "github.com/millrace/millrace/internal/state.park"
-
 func open(t testing.TB, dir string, o Options) *Pebble {
 	t.Helper()
 	p, err := Open(dir, o)
@@ -45,6 +40,21 @@ func all(t testing.TB, s Store) map[string]string {
 		return nil
 	}))
 	return m
+}
+
+// holds compares what is in the store, and prints no long values.
+func holds(t testing.TB, s Store, want map[string]string) {
+	t.Helper()
+	got := all(t, s)
+	for k, v := range want {
+		g, ok := got[k]
+		require.True(t, ok, "%q is lost", k)
+		require.True(t, g == v, "%q is altered: %.20q, not %.20q", k, g, v)
+	}
+	for k := range got {
+		_, ok := want[k]
+		require.True(t, ok, "%q: nobody committed it", k)
+	}
 }
 
 func TestWhatIsCommittedIsThereAfterOpeningAnew(t *testing.T) {
@@ -143,6 +153,20 @@ func TestAClosedStoreRefusesEverything(t *testing.T) {
 	require.ErrorIs(t, p.Commit(&Batch{}), ErrClosed)
 	require.Equal(t, []string{RefusedClosed}, reasons)
 	require.Zero(t, p.Stats())
+}
+
+func TestCloseLeavesNoGoroutines(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	p, err := Open(t.TempDir(), Options{ReserveBytes: 1 << 20, MemTableBytes: 256 << 10})
+	require.NoError(t, err)
+	for i := range 50 {
+		set(t, p, fmt.Sprint(i), string(make([]byte, 20<<10))) // flushes and compacts
+	}
+	require.Positive(t, p.Stats().DiskBytes)
+	require.Positive(t, p.Stats().MemoryBytes)
+	require.EqualValues(t, 1<<20, p.Stats().ReserveBytes)
+	require.NoError(t, p.Close())
+	goleak.VerifyNone(t, ignore)
 }
 
 func TestCloseWaitsForCallsUnderWay(t *testing.T) {
