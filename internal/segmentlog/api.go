@@ -135,6 +135,7 @@ type Stats struct {
 	SegmentBytes   int64  // of entries, in all segments
 	Segments       int    // the one being written included
 	OldestAppended int64  // not after the append time of the oldest entry still there; 0 if there is none
+	LastAppended   int64  // of the last entry, or of the creation of the log
 	FirstID        uint64 // the oldest ordinal that IDs can give
 	NextID         uint64
 	NextSeq        uint64
