@@ -49,6 +49,8 @@ type Config struct {
 	Cluster      string      `mapstructure:"cluster"`
 	Events       TableConfig `mapstructure:"events"`
 	FailedEvents TableConfig `mapstructure:"failed_events"`
+	// Deduplication is of use behind an event_log.
+	Deduplication DeduplicationConfig `mapstructure:"deduplication"`
 
 	TimeoutConfig exporterhelper.TimeoutConfig                             `mapstructure:",squash"`
 	RetryConfig   configretry.BackOffConfig                                `mapstructure:"retry_on_failure"`
@@ -67,6 +69,45 @@ type TableConfig struct {
 	TTL string `mapstructure:"ttl"`
 	// Settings of the table, such as storage_policy.
 	Settings map[string]any `mapstructure:"settings"`
+}
+
+// DeduplicationConfig bounds what the tables remember of INSERTs, by which one that is repeated is known.
+type DeduplicationConfig struct {
+	// Window is how many blocks a table remembers. An INSERT is a block for each of the table's partitions it touches.
+	Window int `mapstructure:"window"`
+	// ReplicatedWindow is how long a Replicated table remembers them: the longest outage of the collector's machine
+	// after which what was under way is still known.
+	ReplicatedWindow time.Duration `mapstructure:"replicated_window"`
+	// Writers is how many collectors write into these tables. They share the window.
+	Writers int `mapstructure:"writers"`
+	// Views says what to do where a materialized view writes into a table that remembers less: refuse or warn.
+	Views string `mapstructure:"views"`
+}
+
+// What to do about views that may count a repeated INSERT twice.
+const (
+	viewsRefuse = "refuse"
+	viewsWarn   = "warn"
+)
+
+// minBudget is how many blocks a writer needs between two checkpoints of the log.
+const minBudget = 100
+
+// budget is how many blocks this process may send before the log has committed the first of them.
+func (c *DeduplicationConfig) budget() uint64 { return uint64(c.Window / c.Writers) }
+
+func (c *DeduplicationConfig) validate() error {
+	switch {
+	case c.Writers < 1:
+		return fmt.Errorf("deduplication.writers: %d is not positive: give the number of collectors that write into these tables", c.Writers)
+	case c.Window/c.Writers < minBudget:
+		return fmt.Errorf("deduplication.window: %d is too small for %d writers: use at least %d", c.Window, c.Writers, minBudget*c.Writers)
+	case c.ReplicatedWindow < time.Minute:
+		return fmt.Errorf("deduplication.replicated_window: %s is too short: use the longest outage to survive, such as 168h", c.ReplicatedWindow)
+	case c.Views != viewsRefuse && c.Views != viewsWarn:
+		return fmt.Errorf("deduplication.views: %q is unknown: use refuse or warn", c.Views)
+	}
+	return nil
 }
 
 var (
@@ -109,6 +150,7 @@ func createDefaultConfig() component.Config {
 			Name: "failed_events", Engine: "MergeTree",
 			PartitionBy: "toYYYYMM(received_time)", OrderBy: "(tenant_id, received_time)",
 		},
+		Deduplication: DeduplicationConfig{Window: 10_000, ReplicatedWindow: 7 * 24 * time.Hour, Writers: 1, Views: viewsRefuse},
 		TimeoutConfig: exporterhelper.TimeoutConfig{Timeout: 30 * time.Second},
 		RetryConfig:   retry,
 		QueueConfig:   configoptional.Some(queue),
@@ -162,7 +204,7 @@ func (c *Config) Validate() error {
 	if t := c.TimeoutConfig.Timeout; t > 0 && t < minTimeout {
 		fail("timeout: %s is too short for an INSERT: use a duration with its unit, such as 30s", t)
 	}
-	errs = append(errs, c.Events.validate("events"), c.FailedEvents.validate("failed_events"))
+	errs = append(errs, c.Events.validate("events"), c.FailedEvents.validate("failed_events"), c.Deduplication.validate())
 	if q := c.QueueConfig; q.HasValue() && !q.Get().WaitForResult && c.RetryConfig.MaxElapsedTime > 0 {
 		fail("retry_on_failure.max_elapsed_time: %s would drop events that were acknowledged, since sending_queue.wait_for_result is false: "+
 			"set max_elapsed_time: 0 or wait_for_result: true", c.RetryConfig.MaxElapsedTime)

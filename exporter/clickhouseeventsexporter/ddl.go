@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,17 +40,46 @@ var tunedSettings = map[string]string{
 	"auto_statistics_types": "",
 }
 
+// isReplicated says whether tables of the engine keep what they remember of INSERTs in Keeper.
+func isReplicated(engine string) bool {
+	return strings.HasPrefix(engine, "Replicated") || strings.HasPrefix(engine, "Shared")
+}
+
+// deduplicationSettings make a table remember INSERTs for as long as the event log may repeat them.
+func deduplicationSettings(c *Config, engine string) map[string]string {
+	window := strconv.Itoa(c.Deduplication.Window)
+	if isReplicated(engine) {
+		return map[string]string{
+			settingReplicatedWindow: window, settingReplicatedSeconds: strconv.Itoa(int(c.Deduplication.ReplicatedWindow.Seconds())),
+		}
+	}
+	return map[string]string{settingWindow: window}
+}
+
+// Settings of tables that say how long they remember INSERTs.
+const (
+	settingWindow            = "non_replicated_deduplication_window"
+	settingReplicatedWindow  = "replicated_deduplication_window"
+	settingReplicatedSeconds = "replicated_deduplication_window_seconds"
+)
+
+// modifySettings returns the statement that changes settings of a table.
+func modifySettings(c *Config, table string, settings map[string]string) string {
+	parts := make([]string, 0, len(settings))
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		parts = append(parts, k+" = "+settings[k])
+	}
+	return fmt.Sprintf("ALTER TABLE %s.%s%s\n    MODIFY SETTING %s", quote(c.Database), quote(table), c.onCluster(), strings.Join(parts, ", "))
+}
+
 // createTable returns the statement that creates a table. known are the tuned settings that the server has.
 func createTable(c *Config, t *TableConfig, columns []column, known map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s%s\n(\n", quote(c.Database), quote(t.Name), c.onCluster())
-	for i, col := range columns {
-		separator := ","
-		if i == len(columns)-1 {
-			separator = ""
-		}
-		fmt.Fprintf(&b, "    %s %s%s\n", quote(col.name), col.typ, separator)
+	for _, col := range columns {
+		fmt.Fprintf(&b, "    %s %s,\n", quote(col.name), col.typ)
 	}
+	fmt.Fprintf(&b, "    %s %s\n", quote(deliveryColumn), deliveryColumnType)
 	fmt.Fprintf(&b, ")\nENGINE = %s\n", t.Engine)
 	if t.PartitionBy != "" {
 		fmt.Fprintf(&b, "PARTITION BY %s\n", t.PartitionBy)
@@ -58,10 +88,8 @@ func createTable(c *Config, t *TableConfig, columns []column, known map[string]s
 	if t.TTL != "" {
 		fmt.Fprintf(&b, "\nTTL %s", t.TTL)
 	}
-	settings := maps.Clone(known)
-	if settings == nil {
-		settings = map[string]string{}
-	}
+	settings := deduplicationSettings(c, t.Engine)
+	maps.Copy(settings, known)
 	for k, v := range t.Settings {
 		settings[k] = fmt.Sprint(v)
 	}

@@ -4,6 +4,7 @@ package clickhouseeventsexporter
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
@@ -53,6 +54,9 @@ func classify(err error) class {
 		return classRetry // the network's
 	}
 	switch {
+	case strings.Contains(exception.Message, "while pushing to view"):
+		// The rows are in our table already; what a view makes of them is for its owner to mend.
+		return classRetry
 	case tableErrors[exception.Code]:
 		return classTables
 	case rowErrors[exception.Code]:

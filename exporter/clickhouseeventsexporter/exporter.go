@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -21,7 +23,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/millrace/millrace/exporter/clickhouseeventsexporter/internal/metadata"
+	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/native"
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -31,6 +35,11 @@ type eventsExporter struct {
 	id        component.ID
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
+	now       func() time.Time // a test may set it before start
+
+	sink    sink
+	ledgers struct{ events, failed *ledger } // set by start
+	kept    sync.Map                         // keptKey to true: the layouts that pipelines have kept; any goroutine
 
 	// Set by start, before the first batch.
 	registry schema.Registry
@@ -50,6 +59,11 @@ type block struct {
 	// inFailed holds the positions in the batch of the events in failed, ascending.
 	inFailed []int
 	sorted   event.Sorted
+
+	// Of the delivery path.
+	eventsExtent, failedExtent extent
+	delivery                   *native.LowCardinality // the column of the INSERT's token
+	input                      proto.Input
 }
 
 func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, error) {
@@ -57,8 +71,15 @@ func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, err
 	if err != nil {
 		return nil, fmt.Errorf("creating telemetry: %w", err)
 	}
-	return &eventsExporter{cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry}, nil
+	return &eventsExporter{
+		cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry, now: time.Now,
+		sink: sink{pipelines: map[delivery.Coordinator]observed{}, layouts: map[string]*layout{}},
+	}, nil
 }
+
+// deliveriesAtOnce is for how many deliveries at once connections and buffers are kept. More wait for nothing but
+// dial and allocate anew.
+const deliveriesAtOnce = 4
 
 // noRegistry stands in where no schemas are configured.
 type noRegistry struct{ snapshot *schema.Snapshot }
@@ -101,15 +122,19 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 	}
 	x.conn = conn
 	x.tables = &tables{
-		cfg: x.cfg, logger: x.logger, conn: conn,
+		cfg: x.cfg, logger: x.logger, conn: conn, now: x.now,
 		onDDL: func(ctx context.Context) { x.telemetry.ExporterClickhouseEventsSchemaChanges.Add(ctx, 1) },
 	}
 	workers := 1
 	if x.cfg.QueueConfig.HasValue() {
 		workers = max(1, x.cfg.QueueConfig.Get().NumConsumers)
 	}
+	// A log's partitions come side by side.
+	workers = max(workers, deliveriesAtOnce)
 	x.inserter = newInserter(x.cfg, tlsConfig, workers)
 	x.blocks = make(chan *block, workers)
+	server := strings.Join(x.cfg.Endpoints, ",") + "/" + x.cfg.Database + "."
+	x.ledgers.events, x.ledgers.failed = ledgerOf(server+x.cfg.Events.Name), ledgerOf(server+x.cfg.FailedEvents.Name)
 
 	// Readers want the tables before the first event comes. A server that is not there yet is no reason not to
 	// start: the first batch tries again, and waits.
@@ -123,6 +148,12 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 
 func (x *eventsExporter) shutdown(context.Context) error {
 	x.telemetry.Shutdown()
+	x.sink.mu.Lock()
+	for c := range x.sink.pipelines {
+		x.ledgers.events.leave(c)
+		x.ledgers.failed.leave(c)
+	}
+	x.sink.mu.Unlock()
 	if x.inserter != nil {
 		x.inserter.close()
 	}
@@ -176,7 +207,7 @@ func (x *eventsExporter) takeBlock(l *layout) *block {
 	select {
 	case b = <-x.blocks:
 	default:
-		b = &block{failed: newFailedRows()}
+		b = &block{failed: newFailedRows(), delivery: native.NewLowCardinality(false)}
 	}
 	if b.events == nil || b.events.layout != l {
 		b.events = newEventRows(l)
@@ -189,6 +220,8 @@ func (x *eventsExporter) giveBlock(b *block) {
 	b.events.reset()
 	b.failed.reset()
 	b.inFailed = b.inFailed[:0]
+	b.eventsExtent.reset()
+	b.failedExtent.reset()
 	b.sorted.Release()
 	select {
 	case x.blocks <- b:
@@ -227,11 +260,16 @@ func (x *eventsExporter) insert(ctx context.Context, table string, rows int, col
 		return nil
 	}
 	start := time.Now()
-	if err := x.inserter.insert(ctx, table, columns()); err != nil {
+	if _, err := x.inserter.insert(ctx, table, columns(), ""); err != nil {
 		return err
 	}
+	x.inserted(ctx, table, rows, start)
+	return nil
+}
+
+// inserted counts an INSERT that was acknowledged.
+func (x *eventsExporter) inserted(ctx context.Context, table string, rows int, start time.Time) {
 	set := metric.WithAttributeSet(attribute.NewSet(attribute.String("table", table)))
 	x.telemetry.ExporterClickhouseEventsInsertDuration.Record(ctx, time.Since(start).Seconds(), set)
 	x.telemetry.ExporterClickhouseEventsRows.Add(ctx, int64(rows), set)
-	return nil
 }

@@ -51,16 +51,10 @@ func (r *failedRows) reset() {
 // add appends an event that failed as f says. message is the server's error, if it refused the event. A time
 // that no column holds is stored as 1970: it stands unchanged in raw.
 func (r *failedRows) add(e *event.Event, f event.Failure, message string) {
-	var times [2]int64
-	for i, t := range [2]pcommon.Timestamp{e.Time, e.Received} {
-		if inRange(t) {
-			times[i] = int64(t)
-		}
-	}
 	r.id.AppendString(e.ID)
 	r.name.AppendString(e.Name)
-	r.time.AppendTime(times[0])
-	r.received.AppendTime(times[1])
+	r.time.AppendTime(failedTime(e.Time))
+	r.received.AppendTime(failedTime(e.Received))
 	r.tenant.AppendString(e.Tenant)
 	r.source.AppendString(e.Source)
 	r.schemaName.AppendString(e.Schema)
@@ -74,6 +68,14 @@ func (r *failedRows) add(e *event.Event, f event.Failure, message string) {
 	r.json = e.AppendRaw(r.json[:0])
 	r.raw.AppendBytes(r.json)
 	r.rows++
+}
+
+// failedTime is the time as the table of failed events has it.
+func failedTime(t pcommon.Timestamp) int64 {
+	if !inRange(t) {
+		return 0
+	}
+	return int64(t)
 }
 
 func (r *failedRows) columns() proto.Input {

@@ -41,33 +41,90 @@ func newInserter(cfg *Config, tlsConfig *tls.Config, workers int) *inserter {
 	return &inserter{cfg: cfg, tls: tlsConfig, idle: make(chan *connection, workers), closed: make(chan struct{})}
 }
 
+// acknowledgement is what the server tells of an INSERT beside that it is stored.
+type acknowledgement struct {
+	// deduplicated says that at least one block, of the table or of a view's, was known and not stored again.
+	deduplicated bool
+	// blocks were written, those of views' tables included, and those that were then found to be known; 0 where
+	// the server does not say.
+	blocks uint64
+}
+
 // insert sends one block as one INSERT and returns when the server has acknowledged it. The error is the
-// server's *ch.Exception or the network's.
-func (in *inserter) insert(ctx context.Context, table string, block proto.Input) error {
+// server's *ch.Exception or the network's. With a token, the server stores a second INSERT of that token only
+// as far as it has not stored the first.
+func (in *inserter) insert(ctx context.Context, table string, block proto.Input, token string) (acknowledgement, error) {
+	var ack acknowledgement
 	conn, err := in.take(ctx)
 	if err != nil {
-		return err
+		return ack, err
 	}
-	err = conn.Do(ctx, ch.Query{
-		Body:  insertStatement(in.cfg.Database, table, block),
-		Input: block,
-		Settings: []ch.Setting{
-			{Key: "async_insert", Value: "0", Important: true},
-			// Events of long ago must not refuse their neighbours.
-			{Key: "throw_on_max_partitions_per_insert_block", Value: "0", Important: true},
-			// Two equal keys in one object: the first wins, as everywhere. Paths that differ are told apart before.
-			{Key: "type_json_skip_duplicated_paths", Value: "1", Important: true},
-		},
-	})
+	query := ch.Query{
+		Body:     insertStatement(in.cfg.Database, table, block),
+		Input:    block,
+		Settings: insertSettings,
+	}
+	if token != "" {
+		// While an INSERT of this ID still runs, cut off from us, the server refuses a second one: it is tried again.
+		query.QueryID = token
+		query.Settings = append(tokenSettings[:len(tokenSettings):len(tokenSettings)],
+			ch.Setting{Key: "insert_deduplication_token", Value: token, Important: true})
+		query.OnProfileEvents = func(_ context.Context, events []ch.ProfileEvent) error {
+			for i := range events {
+				switch events[i].Name {
+				case "DuplicatedInsertedBlocks":
+					ack.deduplicated = ack.deduplicated || events[i].Value > 0
+				case "MergeTreeDataWriterBlocks":
+					ack.blocks += uint64(max(0, events[i].Value))
+				}
+			}
+			return nil
+		}
+	} else if !in.replicated(table) {
+		query.Settings = plainSettings
+	}
+	err = conn.Do(ctx, query)
 	if err != nil {
 		if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, ch.ErrClosed) {
 			err = errors.Join(err, closeErr)
 		}
-		return fmt.Errorf("inserting into %s.%s: %w", in.cfg.Database, table, err)
+		return ack, fmt.Errorf("inserting into %s.%s: %w", in.cfg.Database, table, err)
 	}
 	in.give(conn)
-	return nil
+	return ack, nil
 }
+
+// replicated says whether the table is one that deduplicates without being told to.
+func (in *inserter) replicated(table string) bool {
+	if table == in.cfg.FailedEvents.Name {
+		return isReplicated(in.cfg.FailedEvents.Engine)
+	}
+	return isReplicated(in.cfg.Events.Engine)
+}
+
+// Settings of INSERTs. One that is not Important is passed over by a server that does not know it.
+var (
+	insertSettings = []ch.Setting{
+		{Key: "async_insert", Value: "0", Important: true},
+		// Events of long ago must not refuse their neighbours.
+		{Key: "throw_on_max_partitions_per_insert_block", Value: "0", Important: true},
+		// Two equal keys in one object: the first wins, as everywhere. Paths that differ are told apart before.
+		{Key: "type_json_skip_duplicated_paths", Value: "1", Important: true},
+	}
+	// plainSettings are for INSERTs without an event log before them: the tables' window is not for these, and two
+	// batches that happen to be equal are both stored.
+	plainSettings = append(insertSettings[:len(insertSettings):len(insertSettings)],
+		ch.Setting{Key: "insert_deduplicate", Value: "0", Important: true},
+		ch.Setting{Key: "deduplicate_insert", Value: "disable"},
+	)
+	tokenSettings = append(insertSettings[:len(insertSettings):len(insertSettings)],
+		ch.Setting{Key: "insert_deduplicate", Value: "1", Important: true},
+		ch.Setting{Key: "deduplicate_insert", Value: "enable"}, // since 26: goes before insert_deduplicate
+		ch.Setting{Key: "deduplicate_blocks_in_dependent_materialized_views", Value: "1", Important: true},
+		// The token counts within one block: the block that we send must not be cut.
+		ch.Setting{Key: "use_strict_insert_block_limits", Value: "0"},
+	)
+)
 
 func insertStatement(database, table string, block proto.Input) string {
 	var b strings.Builder

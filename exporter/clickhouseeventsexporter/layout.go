@@ -4,18 +4,41 @@ package clickhouseeventsexporter
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/millrace/millrace/internal/native"
 	"github.com/millrace/millrace/internal/schema"
 )
 
 // layout says which columns the events table has for one snapshot of the schemas, and where each schema's
-// properties go. It is immutable and shared by all workers.
+// properties go. It is immutable, once the tables have it, and shared by all workers.
 type layout struct {
-	snapshot       *schema.Snapshot
+	snapshot       *schema.Snapshot // nil of one that a plan of before names
 	columns        []propertyColumn
-	plans          map[*schema.Schema]*node
+	schemas        []schemaLayout
+	plans          map[schemaKey]*node
 	propertiesType string // of the table's column, as the server prints it; see native.NewJSON
+
+	encoding func() (name string, value []byte) // see layoutcodec.go; any goroutine
+}
+
+// schemaKey is what an event says of its schema.
+type schemaKey struct{ subject, version string }
+
+// schemaLayout is one version of a schema.
+type schemaLayout struct {
+	Subject string `json:"subject"`
+	Version string `json:"version"`
+	// Latest says that events without a version have this one.
+	Latest     bool             `json:"latest,omitempty"`
+	Properties []propertyLayout `json:"properties,omitempty"`
+}
+
+// propertyLayout is a property that has a column; see schema.Property.
+type propertyLayout struct {
+	Path   []string `json:"path"`
+	Each   int      `json:"each,omitempty"`
+	Column int      `json:"column"` // index in layout.columns
 }
 
 // propertyColumn is one typed column of the events table.
@@ -41,10 +64,10 @@ func newNode() *node { return &node{column: -1} }
 // newLayout derives the layout, without the columns in leave: their values are stored with the undeclared. The
 // snapshot has made sure that no column has two types.
 func newLayout(snap *schema.Snapshot, leave map[string]bool) *layout {
-	l := &layout{snapshot: snap, plans: map[*schema.Schema]*node{}, propertiesType: jsonType}
+	l := &layout{snapshot: snap, propertiesType: jsonType}
 	index := map[string]int{}
 	for _, s := range snap.Schemas() {
-		root := newNode()
+		one := schemaLayout{Subject: s.Subject, Version: s.Version, Latest: snap.Find(s.Subject, "") == s}
 		for i := range s.Properties {
 			p := &s.Properties[i]
 			if leave[p.Column] {
@@ -56,15 +79,33 @@ func newLayout(snap *schema.Snapshot, leave map[string]bool) *layout {
 				index[p.Column] = at
 				l.columns = append(l.columns, propertyColumn{name: p.Column, typ: p.Type, repeated: p.Repeated()})
 			}
-			root.insert(p, at)
+			one.Properties = append(one.Properties, propertyLayout{Path: p.Path, Each: p.Each, Column: at})
 		}
-		l.plans[s] = root
+		l.schemas = append(l.schemas, one)
 	}
-	l.tieArrays()
+	l.grow()
 	return l
 }
 
-func (n *node) insert(p *schema.Property, column int) {
+// grow makes the trees of the schemas.
+func (l *layout) grow() {
+	l.plans = map[schemaKey]*node{}
+	for i := range l.schemas {
+		s := &l.schemas[i]
+		root := newNode()
+		for j := range s.Properties {
+			root.insert(&s.Properties[j])
+		}
+		l.plans[schemaKey{s.Subject, s.Version}] = root
+		if s.Latest {
+			l.plans[schemaKey{s.Subject, ""}] = root
+		}
+	}
+	l.tieArrays()
+	l.encoding = sync.OnceValues(l.encode)
+}
+
+func (n *node) insert(p *propertyLayout) {
 	var array *node
 	for i, key := range p.Path {
 		if n.children == nil {
@@ -80,9 +121,9 @@ func (n *node) insert(p *schema.Property, column int) {
 			n.each, array = true, n
 		}
 	}
-	n.column = column
+	n.column = p.Column
 	if array != nil {
-		array.leaves = append(array.leaves, column)
+		array.leaves = append(array.leaves, p.Column)
 	}
 }
 

@@ -48,8 +48,8 @@ func (r *eventRows) choosePlan(e *event.Event) {
 	if e.Schema == "" {
 		return
 	}
-	if s := r.layout.snapshot.Find(e.Schema, e.SchemaVersion); s != nil {
-		r.plan = r.layout.plans[s]
+	if plan := r.layout.plans[schemaKey{e.Schema, e.SchemaVersion}]; plan != nil {
+		r.plan = plan
 	}
 }
 

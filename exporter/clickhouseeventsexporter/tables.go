@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -78,6 +79,10 @@ type tables struct {
 	// current is the layout that the tables are known to have; nil when they must be looked at again. Read by
 	// every worker, written under mu and by forget.
 	current atomic.Pointer[layout]
+	// facts is what the delivery path knows of the tables; nil when it must look. Read by every worker, written under
+	// mu and by forget.
+	facts atomic.Pointer[facts]
+	now   func() time.Time
 	// mu lets one worker at a time bring the tables up to date.
 	mu sync.Mutex
 }
@@ -101,7 +106,10 @@ func (t *tables) ensure(ctx context.Context, snap *schema.Snapshot) (*layout, er
 }
 
 // forget makes the next ensure look at the tables again: the server says that something of them is gone.
-func (t *tables) forget() { t.current.Store(nil) }
+func (t *tables) forget() {
+	t.current.Store(nil)
+	t.facts.Store(nil)
+}
 
 func (t *tables) bringUp(ctx context.Context, snap *schema.Snapshot) (*layout, error) {
 	have, err := t.describe(ctx, t.cfg.Events.Name)
@@ -198,6 +206,37 @@ func (t *tables) bringUpTable(ctx context.Context, table *TableConfig, have map[
 		return nil, fmt.Errorf("table %s.%s still lacks column %s after it was added", t.cfg.Database, table.Name, missing[0].name)
 	}
 	return have, checkTypes(t.cfg.Database, table.Name, have, want)
+}
+
+// restore sees to it that the events table has the columns of a layout of before, by which a delivery was planned.
+func (t *tables) restore(ctx context.Context, l *layout) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	have, err := t.describe(ctx, t.cfg.Events.Name)
+	if err != nil {
+		return err
+	}
+	var missing []column
+	for i := range l.columns {
+		c := &l.columns[i]
+		got, there := have[c.name]
+		switch {
+		case !there:
+			missing = append(missing, column{c.name, c.definition()})
+		case !c.holds(got):
+			return fmt.Errorf("column %s of %s.%s is %s now, but a delivery that was not stored yet was planned for %s: change the column back until it is, then again",
+				quote(c.name), t.cfg.Database, t.cfg.Events.Name, got, c.definition())
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	alter := addColumns(t.cfg, &t.cfg.Events, missing)
+	if !t.cfg.CreateTables {
+		return fmt.Errorf("table %s.%s lacks column %s, which a delivery that was not stored yet was planned for: add it again or set create_tables: true",
+			t.cfg.Database, t.cfg.Events.Name, missing[0].name)
+	}
+	return t.run(ctx, alter)
 }
 
 func missingColumns(have map[string]string, want []column) []column {

@@ -30,7 +30,7 @@ const (
 var envelopeColumns = map[string]bool{
 	"event_id": true, "event_name": true, "event_time": true, "received_time": true, "user_id": true,
 	"anonymous_id": true, "session_id": true, "tenant_id": true, "source": true, "schema_name": true,
-	"schema_version": true, "trace_id": true, "span_id": true, "resource": true, "properties": true,
+	"schema_version": true, "trace_id": true, "span_id": true, "resource": true, "properties": true, "_delivery": true,
 }
 
 // isReserved says whether the name is an envelope column's or reads as a part of one of the JSON columns.

@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`events` ON CLUSTER `main`
     `trace_id` String,
     `span_id` String,
     `resource` LowCardinality(String),
-    `properties` JSON(max_dynamic_paths=256)
+    `properties` JSON(max_dynamic_paths=256),
+    `_delivery` LowCardinality(String)
 )
 ENGINE = ReplicatedMergeTree
 PARTITION BY toYYYYMM(event_time)
@@ -27,6 +28,8 @@ SETTINGS
     index_granularity = 4096,
     min_level_for_wide_part = 1,
     nullable_serialization_version = 'allow_sparse',
+    replicated_deduplication_window = 10000,
+    replicated_deduplication_window_seconds = 604800,
     storage_policy = 'tiered',
     vertical_merge_algorithm_min_rows_to_activate = 1;
 

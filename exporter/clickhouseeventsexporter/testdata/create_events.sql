@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`events`
     `trace_id` String,
     `span_id` String,
     `resource` LowCardinality(String),
-    `properties` JSON(max_dynamic_paths=256)
+    `properties` JSON(max_dynamic_paths=256),
+    `_delivery` LowCardinality(String)
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(event_time)
@@ -22,5 +23,6 @@ ORDER BY (tenant_id, event_name, event_time)
 SETTINGS
     auto_statistics_types = '',
     min_level_for_wide_part = 1,
+    non_replicated_deduplication_window = 10000,
     nullable_serialization_version = 'allow_sparse',
     vertical_merge_algorithm_min_rows_to_activate = 1

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`failed_events`
     `keyword` LowCardinality(String),
     `processor` LowCardinality(String),
     `error` String,
-    `raw` String
+    `raw` String,
+    `_delivery` LowCardinality(String)
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_time)
@@ -22,5 +23,6 @@ ORDER BY (tenant_id, received_time)
 SETTINGS
     auto_statistics_types = '',
     min_level_for_wide_part = 1,
+    non_replicated_deduplication_window = 10000,
     nullable_serialization_version = 'allow_sparse',
     vertical_merge_algorithm_min_rows_to_activate = 1

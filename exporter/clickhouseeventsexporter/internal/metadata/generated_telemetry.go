@@ -28,8 +28,11 @@ type TelemetryBuilder struct {
 	registrations                          []metric.Registration
 	ExporterClickhouseEventsFailed         metric.Int64Counter
 	ExporterClickhouseEventsInsertDuration metric.Float64Histogram
+	ExporterClickhouseEventsPlans          metric.Int64Counter
+	ExporterClickhouseEventsReplays        metric.Int64Counter
 	ExporterClickhouseEventsRows           metric.Int64Counter
 	ExporterClickhouseEventsSchemaChanges  metric.Int64Counter
+	ExporterClickhouseEventsWindowChecks   metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -74,6 +77,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithExplicitBucketBoundaries([]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}...),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExporterClickhouseEventsPlans, err = builder.meter.Int64Counter(
+		"otelcol_exporter_clickhouse_events_plans",
+		metric.WithDescription("Times that a plan was made durable before an INSERT, behind an event log. [Alpha]"),
+		metric.WithUnit("{write}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterClickhouseEventsReplays, err = builder.meter.Int64Counter(
+		"otelcol_exporter_clickhouse_events_replays",
+		metric.WithDescription("INSERTs that an event log's repeated delivery came to, by what became of them. [Alpha]"),
+		metric.WithUnit("{insert}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterClickhouseEventsRows, err = builder.meter.Int64Counter(
 		"otelcol_exporter_clickhouse_events_rows",
 		metric.WithDescription("Rows that ClickHouse acknowledged. [Alpha]"),
@@ -84,6 +99,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_clickhouse_events_schema_changes",
 		metric.WithDescription("Statements run to create or extend tables. [Alpha]"),
 		metric.WithUnit("{statement}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterClickhouseEventsWindowChecks, err = builder.meter.Int64Counter(
+		"otelcol_exporter_clickhouse_events_window_checks",
+		metric.WithDescription("Times that a table was asked whether it still remembers an INSERT that is to be repeated. [Alpha]"),
+		metric.WithUnit("{check}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

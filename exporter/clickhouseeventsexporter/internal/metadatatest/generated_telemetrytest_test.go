@@ -21,18 +21,30 @@ func TestSetupTelemetry(t *testing.T) {
 	defer tb.Shutdown()
 	tb.ExporterClickhouseEventsFailed.Add(context.Background(), 1)
 	tb.ExporterClickhouseEventsInsertDuration.Record(context.Background(), 1)
+	tb.ExporterClickhouseEventsPlans.Add(context.Background(), 1)
+	tb.ExporterClickhouseEventsReplays.Add(context.Background(), 1)
 	tb.ExporterClickhouseEventsRows.Add(context.Background(), 1)
 	tb.ExporterClickhouseEventsSchemaChanges.Add(context.Background(), 1)
+	tb.ExporterClickhouseEventsWindowChecks.Add(context.Background(), 1)
 	AssertEqualExporterClickhouseEventsFailed(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterClickhouseEventsInsertDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterClickhouseEventsPlans(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterClickhouseEventsReplays(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterClickhouseEventsRows(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterClickhouseEventsSchemaChanges(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterClickhouseEventsWindowChecks(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
