@@ -5,6 +5,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // What can keep a store from opening, or end it while it runs. They are wrapped in an OpenError or a FailedError.
@@ -33,7 +34,7 @@ func (e *OpenError) Error() string {
 		s += ": " + e.Kind.Error()
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		s += ": " + oneLine(e.Err)
 	}
 	return s + ": " + e.Mend
 }
@@ -62,11 +63,17 @@ func (e *FailedError) Error() string {
 	if errors.Is(e.Kind, ErrCorrupt) {
 		mend = mendCorrupt
 	}
-	return fmt.Sprintf("state store %q: %v: %v: %s", e.Dir, e.Kind, e.Err, mend)
+	return fmt.Sprintf("state store %q: %v: %s: %s", e.Dir, e.Kind, oneLine(e.Err), mend)
 }
 
 // Unwrap gives errors.Is both the kind and the cause.
 func (e *FailedError) Unwrap() []error { return []error{e.Kind, e.Err} }
+
+// oneLine is an error's text without Pebble's details, which are on lines of their own.
+func oneLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
 
 const (
 	mendCorrupt  = "restore the directory from a copy; or move it away, and the event log hands out again what it still has"

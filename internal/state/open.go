@@ -79,7 +79,7 @@ func Open(dir string, o Options) (*Pebble, error) {
 			*d.field = d.value
 		}
 	}
-	p := &Pebble{dir: dir, log: o.Logger, hooks: o.Hooks, idle: make(chan struct{}), failed: make(chan struct{})}
+	p := &Pebble{dir: dir, log: o.Logger, hooks: o.Hooks, idle: make(chan struct{}), failed: make(chan struct{}), stuck: make(chan struct{})}
 	if err := p.open(o); err != nil {
 		var known *OpenError
 		if errors.As(err, &known) {
@@ -153,7 +153,7 @@ func (p *Pebble) open(o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", syncedName, err)
 	}
-	p.guard = newGuardFS(o.FS, p.space, sy, p.fail)
+	p.guard = newGuardFS(o.FS, p.space, sy, p.stick)
 	defer func() {
 		if err != nil {
 			p.guard.fence()
@@ -164,8 +164,10 @@ func (p *Pebble) open(o Options) (err error) {
 		return err
 	}
 	defer func() {
-		if err != nil && p.Err() == nil {
-			_ = p.guarded(p.db.Close)
+		if err != nil {
+			p.closed = true // nobody has it yet
+			close(p.idle)
+			_ = p.closePebble()
 		}
 	}()
 	if err := p.checkID(created); err != nil {
@@ -390,7 +392,7 @@ func (p *Pebble) openPebble(o Options, created bool) error {
 	case r := <-done:
 		p.db = r.db
 		return r.err
-	case <-p.failed:
+	case <-p.stuck:
 		return p.failure
 	}
 }
@@ -426,10 +428,7 @@ func (p *Pebble) checkID(created bool) error {
 	if !created {
 		var b Batch
 		b.Set(idKey, p.id[:])
-		if err := p.guarded(func() error { return p.apply(&b) }); err != nil {
-			return err
-		}
-		return nil
+		return p.commit(&b)
 	}
 	v, _, err := p.Get(idKey)
 	if err != nil {

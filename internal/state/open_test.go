@@ -240,6 +240,7 @@ func TestAFlippedBitInATableIsAnErrorNotAnAbsence(t *testing.T) {
 	_, _, err := p.Get([]byte("0000"))
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.ErrorContains(t, err, mendCorrupt)
+	require.NotContains(t, err.Error(), "\n")
 	require.ErrorIs(t, p.Range(nil, nil, func(_, _ []byte) error { return nil }), ErrCorrupt)
 	<-p.Failed()
 	require.ErrorIs(t, p.Commit(&Batch{Ops: []Op{{Key: []byte("a")}}}), ErrCorrupt, "nothing is acknowledged any more")
@@ -273,6 +274,49 @@ func TestACreationThatACrashEndedBeginsAnew(t *testing.T) {
 			require.NotEqual(t, id, p.ID())
 		}
 		require.NoError(t, p.Close())
+	}
+}
+
+func TestADiskThatFailsWhileOpeningIsAnError(t *testing.T) {
+	// Every operation of opening a new store, and one that is there, fails once.
+	for _, code := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
+		for _, there := range []bool{false, true} {
+			failed := 0
+			for n, done := 1, false; !done; n++ {
+				d := newSmallDisk(64 << 20)
+				if there {
+					p := open(t, "s", Options{FS: d})
+					set(t, p, "a", "1")
+					require.NoError(t, p.Close())
+				}
+				ops := 0
+				d.fault = func(string, string) error {
+					if ops++; ops == n {
+						return code
+					}
+					return nil
+				}
+				p, err := Open("s", Options{FS: d})
+				d.mu.Lock()
+				d.fault, done = nil, ops < n
+				d.mu.Unlock()
+				if err != nil {
+					failed++
+					var known *OpenError
+					require.ErrorAs(t, err, &known)
+					require.ErrorIs(t, err, code, "operation %d", n)
+					require.NotErrorIs(t, err, ErrCorrupt)
+					p, err = Open("s", Options{FS: d})
+					require.NoError(t, err, "after operation %d failed", n)
+				}
+				if there {
+					require.Equal(t, map[string]string{"a": "1"}, all(t, p))
+				}
+				set(t, p, "b", "2")
+				require.NoError(t, p.Close())
+			}
+			require.Greater(t, failed, 5)
+		}
 	}
 }
 

@@ -44,9 +44,11 @@ type Pebble struct {
 	idle   chan struct{} // closed when the store is closed and no call is under way
 	once   sync.Once     // of Close
 
-	failing sync.Once
-	failed  chan struct{} // closed by fail
-	failure error         // written before failed is closed, read after
+	failing  sync.Once
+	failed   chan struct{} // closed by fail
+	failure  error         // written before failed is closed, read after
+	sticking sync.Once
+	stuck    chan struct{} // closed when a goroutine was parked, or unwound with Pebble's locks held: it cannot be closed
 
 	stallBegan time.Time // only Pebble's events of stalls, which do not overlap
 }
@@ -170,9 +172,22 @@ func (p *Pebble) Commit(b *Batch) error {
 	defer release()
 
 	began := time.Now()
+	if err := p.commit(b); err != nil {
+		return fmt.Errorf("committing batch, which may be there or not: %w", err)
+	}
+	p.hooks.committed(time.Since(began), b.Size)
+	return nil
+}
+
+// commit runs apply on a goroutine of its own, since one that meets a failing disk inside Pebble is parked for good.
+// It is a call of its own too: Close does not close Pebble beneath it.
+func (p *Pebble) commit(b *Batch) (err error) {
+	p.again()
 	done := make(chan error, 1)
-	// On a goroutine of its own, since one that meets a failing disk inside Pebble is parked for good.
-	go func() { done <- p.guarded(func() error { return p.apply(b) }) }()
+	go func() {
+		defer p.leave()
+		done <- p.guarded(func() error { return p.apply(b) })
+	}()
 	select {
 	case err = <-done:
 	case <-p.failed:
@@ -182,11 +197,7 @@ func (p *Pebble) Commit(b *Batch) error {
 			err = p.failure
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("committing batch, which may be there or not: %w", p.classify(err))
-	}
-	p.hooks.committed(time.Since(began), b.Size)
-	return nil
+	return p.classify(err)
 }
 
 func (p *Pebble) apply(b *Batch) (err error) {
@@ -252,6 +263,13 @@ func (p *Pebble) enter() error {
 	return nil
 }
 
+// again counts another one in, beside a call that is under way.
+func (p *Pebble) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls++
+}
+
 func (p *Pebble) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -280,30 +298,59 @@ func (p *Pebble) close() error {
 	p.mu.Unlock()
 	p.guard.close()
 
-	done := make(chan error, 1)
-	go func() {
-		select {
-		case <-p.idle:
-		case <-p.failed:
-			return
-		}
-		done <- p.guarded(p.db.Close)
-	}()
-	var err error
-	select {
-	case err = <-done:
-	case <-p.failed:
-		err = p.failure
-	}
+	err := p.closePebble()
 	p.guard.fence()
 	p.guard.synced.close()
 	if lockErr := p.lock.Close(); err == nil {
 		err = lockErr
 	}
+	if failure := p.Err(); failure != nil {
+		err = failure
+	}
 	if err != nil {
 		return fmt.Errorf("closing state store: %w", p.classify(err))
 	}
 	return nil
+}
+
+// closePebble closes it once no call is under way, or gives up where that cannot be.
+func (p *Pebble) closePebble() error {
+	failed := p.failed
+	var patience <-chan time.Time
+	for {
+		select {
+		case <-p.idle:
+			select {
+			case <-p.stuck:
+				return p.failure
+			default:
+			}
+			done := make(chan error, 1)
+			go func() { done <- p.guarded(p.db.Close) }()
+			select {
+			case err := <-done:
+				return err
+			case <-p.stuck:
+			}
+			return p.failure
+		case <-p.stuck:
+			return p.failure
+		case <-failed:
+			// A commit may wait for a compaction that finds a corrupt table again and again.
+			failed, patience = nil, time.After(closePatience)
+		case <-patience:
+			return p.failure
+		}
+	}
+}
+
+// closePatience is how long Close waits for calls of a store that has failed.
+const closePatience = 5 * time.Second
+
+// stick ends the store, which cannot be closed any more. It is called from within Pebble, with any of its locks held.
+func (p *Pebble) stick(kind, err error) {
+	p.fail(kind, err)
+	p.sticking.Do(func() { close(p.stuck) })
 }
 
 // fail ends the store. It is called from within Pebble, with any of its locks held.
@@ -336,7 +383,7 @@ func (p *Pebble) guarded(f func() error) (err error) {
 			if pebble.IsCorruptionError(cause) {
 				kind = ErrCorrupt
 			}
-			p.fail(kind, cause)
+			p.stick(kind, cause)
 			err = p.failure
 		}
 	}()
@@ -360,7 +407,7 @@ func (l pebbleLog) Errorf(format string, args ...any) {
 // In a goroutine of Pebble's it parks: unwinding there would end the process, or unlock what is not locked.
 func (l pebbleLog) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
-	l.p.fail(ErrFailed, err)
+	l.p.stick(ErrFailed, err)
 	if calledByUs() {
 		panic(err)
 	}
