@@ -49,7 +49,9 @@ func holds(t testing.TB, s Store, want map[string]string) {
 	for k, v := range want {
 		g, ok := got[k]
 		require.True(t, ok, "%q is lost", k)
-		require.True(t, g == v, "%q is altered: %.20q, not %.20q", k, g, v)
+		if g != v {
+			require.Fail(t, "altered", "%q: %.20q, not %.20q", k, g, v)
+		}
 	}
 	for k := range got {
 		_, ok := want[k]
@@ -94,7 +96,8 @@ func TestWhatIsCommittedIsThereAfterOpeningAnew(t *testing.T) {
 }
 
 func TestStoresHaveDifferentIDs(t *testing.T) {
-	require.NotEqual(t, open(t, "s", Options{FS: vfs.NewMem()}).ID(), open(t, "s", Options{FS: vfs.NewMem()}).ID())
+	a, b := open(t, "s", Options{FS: vfs.NewMem()}), open(t, "s", Options{FS: vfs.NewMem()})
+	require.NotEqual(t, a.ID(), b.ID())
 }
 
 func TestRangeIsOfOneMomentAndInOrder(t *testing.T) {
