@@ -250,6 +250,9 @@ func (c *Consumer) Delivered() []uint64 {
 	return positions
 }
 
+// DeliveredTo is one of Delivered.
+func (c *Consumer) DeliveredTo(partition uint32) uint64 { return c.partitions[partition].head.Load() }
+
 // Committed implements Coordinator.
 func (c *Consumer) Committed(partition uint32) uint64 {
 	if int(partition) >= len(c.committed) {

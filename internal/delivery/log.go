@@ -22,9 +22,9 @@ type Log interface {
 	// Scan calls f for the chunks of the partition in order, from the one that holds the position, until f returns
 	// false or the log ends. ErrGone if the position is before First.
 	Scan(partition uint32, from uint64, f func(Chunk) bool) error
-	// Load reads the records of a range. The caller owns them. A retry reads them anew: an earlier attempt may have
-	// changed them.
-	Load(partition uint32, first, last uint64) (plog.Logs, error)
+	// Load reads the records of a range. The caller owns them. again says that the consumer has loaded some of them
+	// before: what an earlier attempt was given it may have changed.
+	Load(partition uint32, first, last uint64, again bool) (plog.Logs, error)
 }
 
 // ErrGone says that retention has removed the position.

@@ -70,7 +70,7 @@ func (l *memLog) Scan(p uint32, from uint64, f func(Chunk) bool) error {
 	return nil
 }
 
-func (l *memLog) Load(p uint32, first, last uint64) (plog.Logs, error) {
+func (l *memLog) Load(p uint32, first, last uint64, _ bool) (plog.Logs, error) {
 	ld := plog.NewLogs()
 	lrs := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
 	for _, r := range l.events[p][first : last+1] {

@@ -116,7 +116,7 @@ func (c *Consumer) Skip(partition uint32, export func(Identity, plog.Logs) error
 	}
 	id := c.identity()
 	id.Partition, id.First, id.Last = p.id, p.current.first, p.current.last
-	ld, err := c.log.Load(p.id, p.current.first, p.current.last)
+	ld, err := c.log.Load(p.id, p.current.first, p.current.last, true)
 	if err != nil {
 		return id, fmt.Errorf("reading %s: %w", id, err)
 	}

@@ -131,7 +131,7 @@ func (c *Consumer) attempt(p *partition) error {
 	s := p.current
 	p.attempt++
 	start := c.o.Clock.Now()
-	ld, err := c.log.Load(p.id, s.first, s.last)
+	ld, err := c.log.Load(p.id, s.first, s.last, s.restored || p.attempt > 1)
 	if err != nil {
 		return fmt.Errorf("reading positions %d to %d of partition %d: %w", s.first, s.last, p.id, err)
 	}

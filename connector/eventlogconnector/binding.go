@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlogconnector
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/state"
+)
+
+// binding is a small file beside the log that names the state store which holds its consumers' positions. Without it
+// a log that comes with an empty state store would be delivered from its beginning under the names of deliveries
+// that were made before, cut otherwise: rows would be stored twice, or taken for repetitions and not stored at all.
+type binding struct {
+	Incarnation string `json:"incarnation"`
+	StateStore  string `json:"state_store"`
+	// Adoptions counts the state stores that came after the first. It goes into the epoch of consumers, and so into the names
+	// of deliveries.
+	Adoptions uint64 `json:"adoptions"`
+}
+
+const bindingFile = "state_store.json"
+
+// epochsOfAdoption is how many resets a consumer can have under one state store.
+const epochsOfAdoption = 1 << 32
+
+// bind holds the log and the state store together, and returns the first epoch of consumers that are new.
+func (l *eventLog) bind(store state.Store) (uint64, error) {
+	path := filepath.Join(l.cfg.Directory, bindingFile)
+	id := store.ID()
+	now := binding{Incarnation: l.log.ID().String(), StateStore: hex.EncodeToString(id[:])}
+	known, err := delivery.Known(store, l.log.ID())
+	if err != nil {
+		return 0, err
+	}
+	var had binding
+	raw, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if len(known) == 0 && l.log.Stats().NextSeq > 1 && l.cfg.AcceptStateStore != now.StateStore {
+			return 0, l.foreignState("an unknown one", now.StateStore)
+		}
+		if len(known) == 0 && l.log.Stats().NextSeq > 1 {
+			now.Adoptions = 1
+		}
+		return l.epoch(now), writeSynced(path, now)
+	case err != nil:
+		return 0, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if err := json.Unmarshal(raw, &had); err != nil {
+		return 0, fmt.Errorf("reading %s: %w: it names the log's state store; remove it if the directory of state_store is the one it had", path, err)
+	}
+	now.Adoptions = had.Adoptions
+	switch {
+	case had.Incarnation != now.Incarnation:
+		// The log was made anew beside the file. Its deliveries have other names.
+		l.logger.Warn("The log was made anew: consumers begin by start_at, and what the state store holds for the log before stays where it is",
+			zap.String("before", had.Incarnation), zap.String("now", now.Incarnation))
+		now.Adoptions = 0
+		return l.epoch(now), writeSynced(path, now)
+	case had.StateStore == now.StateStore:
+		return l.epoch(now), nil
+	case len(known) > 0 && l.cfg.AcceptStateStore != now.StateStore:
+		return 0, l.foreignState(had.StateStore, now.StateStore)
+	case l.cfg.AcceptStateStore != now.StateStore:
+		return 0, l.foreignState(had.StateStore, now.StateStore)
+	}
+	now.Adoptions++
+	l.logger.Warn("The log goes on with another state store, as the configuration says: all that is in it is delivered as new",
+		zap.String("before", had.StateStore), zap.String("now", now.StateStore))
+	return l.epoch(now), writeSynced(path, now)
+}
+
+func (*eventLog) epoch(b binding) uint64 { return b.Adoptions*epochsOfAdoption + 1 }
+
+func (l *eventLog) foreignState(had, now string) error {
+	return fmt.Errorf("the log in %s was used with another state store (%s, now %s), which holds how far its consumers have come: bring that "+
+		"directory back; or set accept_state_store: %s, and all that is in the log is delivered again, as new", l.cfg.Directory, had, now, now)
+}
+
+// writeSynced replaces the file in one step that survives power loss.
+func writeSynced(path string, b binding) error {
+	raw, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := replaceFile(path, append(raw, '\n')); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// replaceFile writes, syncs, renames, and syncs the folder.
+func replaceFile(path string, content []byte) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone once it is renamed
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlogconnector
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/consumer"
+	"go.uber.org/zap"
+
+	"github.com/millrace/millrace/connector/eventlogconnector/internal/metadata"
+	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/idindex"
+	"github.com/millrace/millrace/internal/segmentlog"
+	"github.com/millrace/millrace/internal/state"
+)
+
+// eventLog is the connector: one log, its door, and a consumer for each pipeline behind it.
+type eventLog struct {
+	cfg       *Config
+	set       connector.Settings
+	logger    *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+	router    connector.LogsRouterAndConsumer
+	clock     delivery.Clock
+
+	// Set by Start, before the first batch.
+	host      component.Host
+	store     state.Store
+	log       *segmentlog.Log
+	reader    *reader
+	index     *idindex.Index
+	door      *idindex.Door
+	offsets   *idindex.Offsets
+	hasher    idindex.Hasher
+	consumers []*logConsumer
+	admin     *admin
+
+	started atomic.Bool
+	scratch sync.Pool     // of *scratch; any goroutine
+	spread  atomic.Uint32 // turns events without a key over the partitions; any goroutine
+	high    highMarks
+
+	// origins is held for reading while a Kafka record is appended, and for writing while the offsets are copied.
+	origins        sync.RWMutex
+	offsetsChanged atomic.Bool   // since saveOffsets; any goroutine
+	sourceFloor    atomic.Uint64 // sources of entries before it are in the state store; the retention worker's to write
+
+	retain  chan struct{} // holds one token when retention is asked for
+	stop    chan struct{}
+	workers sync.WaitGroup
+}
+
+var (
+	_ connector.Logs = (*eventLog)(nil)
+
+	errNoStateStore = errors.New("is no state store: name an extension of type state_store, and list it under service::extensions")
+)
+
+func newEventLog(set connector.Settings, cfg *Config, router connector.LogsRouterAndConsumer) (*eventLog, error) {
+	telemetry, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, fmt.Errorf("creating telemetry: %w", err)
+	}
+	l := &eventLog{
+		cfg: cfg, set: set, logger: set.Logger, telemetry: telemetry, router: router, clock: delivery.SystemClock(),
+		retain: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	l.scratch.New = func() any { return newScratch(l) }
+	return l, nil
+}
+
+// Capabilities implements consumer.Logs. What comes in is taken apart by partition.
+func (*eventLog) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: true}
+}
+
+// Start opens the log and lets its consumers go on where they were. Nothing is appended before it returns.
+func (l *eventLog) Start(ctx context.Context, host component.Host) (err error) {
+	l.host = host
+	ext, ok := host.GetExtensions()[l.cfg.StateStore]
+	provider, isStore := ext.(state.Provider)
+	if !ok || !isStore || provider.Store() == nil {
+		return fmt.Errorf("state_store: %q %w", l.cfg.StateStore, errNoStateStore)
+	}
+	l.store = provider.Store()
+	if err := l.checkGraph(ext); err != nil {
+		return err
+	}
+	l.log, err = segmentlog.Open(filepath.Join(l.cfg.Directory, "segments"), l.segmentOptions())
+	if err != nil {
+		return fmt.Errorf("opening the log in %s: %w", l.cfg.Directory, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close(ctx))
+		}
+	}()
+	firstEpoch, err := l.bind(l.store)
+	if err != nil {
+		return err
+	}
+	if err := l.rebuildIndex(); err != nil {
+		return err
+	}
+	l.high = newHighMarks(l.cfg.Partitions, l.clock.Now())
+	if err := l.openConsumers(l.store, firstEpoch); err != nil {
+		return err
+	}
+	if err := l.registerGauges(); err != nil {
+		return err
+	}
+	if l.cfg.Admin.HasValue() {
+		if l.admin, err = startAdmin(ctx, l); err != nil {
+			return err
+		}
+	}
+	for _, c := range l.consumers {
+		c.Start()
+		c.running = true
+	}
+	l.started.Store(true)
+	l.workers.Go(l.retention)
+	l.workers.Go(l.ticks)
+	return nil
+}
+
+func (l *eventLog) segmentOptions() segmentlog.Options {
+	o := segmentlog.Options{
+		Partitions: l.cfg.Partitions, SegmentBytes: l.cfg.SegmentBytes, MaxBytes: l.cfg.MaxBytes, MinFreeBytes: l.cfg.MinFreeBytes,
+		Compression: compressions[l.cfg.Compression], Now: l.clock.Now, Logger: l.logger,
+		AcceptLostMark: l.cfg.AcceptLost.Mark, AcceptLostIDs: l.cfg.AcceptLost.IDs,
+		OnSync: func(took time.Duration, _, _ int) {
+			l.telemetry.EventLogSyncDuration.Record(context.Background(), took.Seconds())
+		},
+	}
+	if l.cfg.Retention.Age > 0 {
+		// Files are removed as a whole: by age, a file goes when its last record is old enough.
+		o.SegmentAge = max(l.cfg.Retention.Age/8, time.Minute)
+	}
+	return o
+}
+
+// checkGraph refuses pipelines that break the promise, unless the configuration gives the promise up by name.
+func (l *eventLog) checkGraph(ext component.Component) error {
+	if l.cfg.Guarantee == atLeastOnce {
+		l.logger.Warn("guarantee: at_least_once: after a crash, events may be stored twice by what stands behind the log")
+		return nil
+	}
+	provider, ok := ext.(delivery.ConfigProvider)
+	if !ok {
+		return fmt.Errorf("state_store: %q does not know the configuration, so it cannot be checked: use an extension of type state_store, "+
+			"or set guarantee: at_least_once", l.cfg.StateStore)
+	}
+	if err := delivery.CheckGraph(provider.EffectiveConfig(), l.set.ID); err != nil {
+		return fmt.Errorf("guarantee: effectively_once cannot be kept:\n%w", err)
+	}
+	return nil
+}
+
+// rebuildIndex reads the IDs and Kafka offsets that the log holds: the index is a function of the log.
+func (l *eventLog) rebuildIndex() error {
+	// The log's own random number is the key: fingerprints of one log mean nothing in another, and nobody outside
+	// can compute IDs that collide.
+	id := l.log.ID()
+	key := sha256.Sum256(append([]byte("millrace event fingerprints"), id[:]...))
+	l.hasher = idindex.NewHasher([16]byte(key[:16]))
+	horizon := l.cfg.Deduplication.Horizon
+	l.index = idindex.New(idindex.Options{MaxCount: horizon.Count, MaxAge: horizon.Age})
+	l.offsets = idindex.NewOffsets()
+	stats := l.log.Stats()
+	start := l.clock.Now()
+	n := uint64(0)
+	from, err := l.loadOffsets()
+	if err != nil {
+		return err
+	}
+	if l.cfg.Deduplication.Enabled {
+		from = min(from, stats.NextID-min(stats.NextID, horizon.Count))
+	}
+	from = max(from, stats.FirstID)
+	err = l.log.IDs(from, func(first uint64, appended int64, ids, source []byte) error {
+		if l.cfg.Deduplication.Enabled {
+			l.index.Insert(first, appended, ids)
+			n += uint64(len(ids) / segmentlog.IDBytes)
+		}
+		return l.restoreSource(source)
+	})
+	if err != nil {
+		return fmt.Errorf("reading the event IDs of the log: %w", err)
+	}
+	l.door = idindex.NewDoor(l.index)
+	if n > 0 {
+		l.logger.Info("Read the event IDs that duplicates are known by", zap.Uint64("ids", n), zap.Duration("took", l.clock.Now().Sub(start)))
+	}
+	return nil
+}
+
+// Shutdown lets deliveries under way finish, commits where the consumers are, and closes the log. Receivers have
+// stopped by then.
+func (l *eventLog) Shutdown(ctx context.Context) error {
+	l.started.Store(false)
+	err := l.close(ctx)
+	l.telemetry.Shutdown()
+	return err
+}
+
+func (l *eventLog) close(ctx context.Context) error {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	var errs []error
+	if l.admin != nil {
+		errs = append(errs, l.admin.close(ctx))
+		l.admin = nil
+	}
+	l.workers.Wait()
+	var wg sync.WaitGroup
+	stopped := make([]error, len(l.consumers))
+	for i, c := range l.consumers {
+		if c.running {
+			wg.Go(func() { stopped[i] = c.Stop(ctx) })
+			c.running = false
+		}
+	}
+	wg.Wait()
+	errs = append(errs, stopped...)
+	if l.log != nil {
+		errs = append(errs, l.log.Close())
+		l.log = nil
+	}
+	return errors.Join(errs...)
+}
+
+// report tells the collector, and so its health checks, how the log is.
+func (l *eventLog) report(e *componentstatus.Event) {
+	if l.host != nil {
+		componentstatus.ReportStatus(l.host, e)
+	}
+}

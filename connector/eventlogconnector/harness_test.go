@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package eventlogconnector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/connector/connectortest"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pipeline"
+
+	"github.com/millrace/millrace/connector/eventlogconnector/internal/metadata"
+	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/state"
+)
+
+// stateStore stands for the extension state_store: a real store, and a configuration.
+type stateStore struct {
+	component.StartFunc
+	component.ShutdownFunc
+	store *state.Pebble
+	conf  *confmap.Conf
+}
+
+func (s *stateStore) Store() state.Store             { return s.store }
+func (s *stateStore) EffectiveConfig() *confmap.Conf { return s.conf }
+
+type host struct {
+	component.Host
+	extensions map[component.ID]component.Component
+}
+
+func (h host) GetExtensions() map[component.ID]component.Component { return h.extensions }
+
+// sink is a pipeline behind the log: it stores under a token once, as ClickHouse does.
+type sink struct {
+	mu      sync.Mutex // guards all; deliveries of several partitions at once
+	fail    error
+	mutates bool
+	tokens  map[string]bool
+	ids     []string // of events, in the order in which they were stored
+	calls   int
+}
+
+func (s *sink) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: s.mutates}
+}
+
+func (s *sink) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	d := delivery.FromContext(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	ids := idsOf(ld)
+	if s.mutates {
+		ld.ResourceLogs().RemoveIf(func(plog.ResourceLogs) bool { return true })
+	}
+	if s.fail != nil {
+		return s.fail
+	}
+	if token := d.ID.Token("events"); !s.tokens[token] {
+		s.tokens[token] = true
+		s.ids = append(s.ids, ids...)
+	}
+	return nil
+}
+
+func (s *sink) stored() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ids)
+}
+
+func (s *sink) set(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+func idsOf(ld plog.Logs) []string {
+	var ids []string
+	var r event.Reader
+	r.Reset(event.FromLogs(ld))
+	for e := r.Next(); e != nil; e = r.Next() {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// harness is a log with its store on disk, and sinks that outlive restarts.
+type harness struct {
+	t     *testing.T
+	dir   string
+	cfg   *Config
+	sinks map[pipeline.ID]*sink
+	conf  map[string]any
+
+	store     *state.Pebble
+	telemetry *componenttest.Telemetry
+	*eventLog
+}
+
+func newSink() *sink { return &sink{tokens: map[string]bool{}} }
+
+func newHarness(t *testing.T, change func(*Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, dir: t.TempDir(), sinks: map[pipeline.ID]*sink{pipeline.NewID(pipeline.SignalLogs): newSink()}}
+	h.cfg = createDefaultConfig().(*Config)
+	h.cfg.Directory = filepath.Join(h.dir, "log")
+	h.cfg.SegmentBytes, h.cfg.MaxBytes, h.cfg.Retention.Bytes, h.cfg.MinFreeBytes = 1<<20, 64<<20, 32<<20, 1<<20
+	h.cfg.Delivery.MaxWait = 2 * time.Millisecond
+	h.cfg.CheckpointInterval = time.Hour
+	h.cfg.Retry = RetryConfig{InitialInterval: time.Millisecond, MaxInterval: 5 * time.Millisecond}
+	if change != nil {
+		change(h.cfg)
+	}
+	require.NoError(t, h.cfg.Validate())
+	require.NoError(t, h.start())
+	t.Cleanup(h.stop)
+	return h
+}
+
+// pipelines is the configuration that the collector would give.
+func (h *harness) pipelines() map[string]any {
+	all := map[string]any{"logs/in": map[string]any{"receivers": []any{"otlp"}, "exporters": []any{"event_log"}}}
+	for id := range h.sinks {
+		all[id.String()] = map[string]any{"receivers": []any{"event_log"}, "exporters": []any{"clickhouse_events"}}
+	}
+	return map[string]any{"connectors": map[string]any{"event_log": nil}, "service": map[string]any{"pipelines": all}}
+}
+
+func (h *harness) start() error {
+	var err error
+	if h.store, err = state.Open(filepath.Join(h.dir, "state"), state.Options{ReserveBytes: 1 << 20}); err != nil {
+		return err
+	}
+	h.telemetry = componenttest.NewTelemetry()
+	set := connectortest.NewNopSettings(metadata.Type)
+	set.ID = component.MustNewID("event_log")
+	set.TelemetrySettings = h.telemetry.NewTelemetrySettings()
+	next := map[pipeline.ID]consumer.Logs{}
+	for id, s := range h.sinks {
+		next[id] = s
+	}
+	c, err := createLogsToLogs(context.Background(), set, h.cfg, connector.NewLogsRouter(next).(consumer.Logs))
+	if err != nil {
+		return errors.Join(err, h.store.Close())
+	}
+	h.eventLog = c.(*eventLog)
+	ext := &stateStore{store: h.store, conf: confmap.NewFromStringMap(h.pipelines())}
+	err = h.Start(context.Background(), host{componenttest.NewNopHost(), map[component.ID]component.Component{component.MustNewID("state_store"): ext}})
+	if err != nil {
+		h.eventLog.telemetry.Shutdown()
+		h.eventLog = nil
+		return errors.Join(err, h.store.Close())
+	}
+	return nil
+}
+
+func (h *harness) stop() {
+	if h.eventLog == nil {
+		return
+	}
+	require.NoError(h.t, h.Shutdown(context.Background()))
+	require.NoError(h.t, h.store.Close())
+	require.NoError(h.t, h.telemetry.Shutdown(context.Background()))
+	h.eventLog = nil
+}
+
+func (h *harness) restart() {
+	h.t.Helper()
+	h.stop()
+	require.NoError(h.t, h.start())
+}
+
+func (h *harness) sink() *sink { return h.sinks[pipeline.NewID(pipeline.SignalLogs)] }
+
+// send gives the log events with the IDs, each of its own user.
+func (h *harness) send(ids ...string) error {
+	return h.ConsumeLogs(context.Background(), events("acme", ids...))
+}
+
+func events(tenant string, ids ...string) plog.Logs {
+	b := event.NewBuilder(tenant, "web", "test")
+	for _, id := range ids {
+		d := b.Add()
+		d.SetName("page_viewed")
+		if id != "" {
+			d.SetID(id)
+			d.SetUserID("user of " + id)
+		}
+	}
+	return b.Batch().Logs()
+}
+
+func (h *harness) await(what string, condition func() bool) {
+	h.t.Helper()
+	require.Eventually(h.t, condition, 20*time.Second, time.Millisecond, what)
+}
+
+func (h *harness) awaitStored(n int) {
+	h.t.Helper()
+	h.await(fmt.Sprintf("%d events stored", n), func() bool { return len(h.sink().stored()) >= n })
+	require.Len(h.t, h.sink().stored(), n)
+}
+
+func numbered(prefix string, n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%s%d", prefix, i)
+	}
+	return ids
+}
+
+// counter reads the sum of a metric over its attributes.
+func (h *harness) counter(name string) int64 {
+	h.t.Helper()
+	m, err := h.telemetry.GetMetric("otelcol_" + name)
+	if err != nil {
+		return 0
+	}
+	return sumOf(m)
+}
