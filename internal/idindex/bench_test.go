@@ -5,18 +5,16 @@ package idindex
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
 
-func filled(live uint64, reserve bool) (*Index, *rand.Rand, uint64) {
+func filled(live uint64) (*Index, *rand.Rand, uint64) {
 	x := New(Options{MaxCount: live})
 	r := rand.New(rand.NewPCG(1, 2))
 	ids := make([]byte, Size*10_000)
 	next := uint64(0)
-	if reserve {
-		x.Reserve(live)
-	}
 	for ; next < live+live/4; next += 10_000 {
 		x.Insert(next, 0, fast(r, ids))
 	}
@@ -25,11 +23,12 @@ func filled(live uint64, reserve bool) (*Index, *rand.Rand, uint64) {
 
 // BenchmarkDoor is what the door costs: 1,000 new IDs claimed and committed, while as many expire.
 func BenchmarkDoor(b *testing.B) {
-	f := func(live uint64) func(b *testing.B) {
-		return func(b *testing.B) {
-			x, r, next := filled(live, false)
-			d := NewDoor(x)
-			fps := make([]Fingerprint, 1_000)
+	f := func(live uint64) {
+		b.Helper()
+		x, r, next := filled(live)
+		d := NewDoor(x)
+		fps := make([]Fingerprint, 1_000)
+		b.Run(fmt.Sprintf("%dk", live/1_000), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range fps {
@@ -44,11 +43,11 @@ func BenchmarkDoor(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(fps)), "ns/event")
 			b.ReportMetric(float64(x.Bytes())/float64(x.Len()), "B/ID")
-		}
+		})
 	}
-	b.Run("10k", f(10_000))
-	b.Run("1M", f(1_000_000))
-	b.Run("10M", f(10_000_000))
+	f(10_000)
+	f(1_000_000)
+	f(10_000_000)
 }
 
 func BenchmarkFingerprint(b *testing.B) {

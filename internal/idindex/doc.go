@@ -3,7 +3,7 @@
 // Package idindex remembers which event IDs the log holds, so that an event that comes again is acknowledged and not
 // appended again. It does no I/O: the log feeds it what it has synced, and after a crash the same again.
 //
-// An ID is kept as a Fingerprint of 128 bits. Index holds the fingerprints within a horizon, in about 27 bytes each,
+// An ID is kept as a Fingerprint of 128 bits. Index holds the fingerprints within a horizon, in about 29 bytes each,
 // and its answers are a function of what was inserted (ordinal, append time, ID) and of the time asked for, whatever
 // the order of concurrent inserts was. Door puts appends under way in front of it:
 //

@@ -13,8 +13,8 @@ const Size = 16
 
 // Fingerprint stands for an event's ID and what it is unique within, such as its tenant. Two different IDs share one
 // with a probability of 2^-128, so an event is taken for a duplicate by mistake with a probability of n/2^128, where
-// n is the number of IDs within the horizon: at 10 million, 3 in 10^32 for each event, or once in some 10^23 years at
-// 100,000 events a second... and, the key being secret, nobody can choose IDs that make it more.
+// n is the number of IDs within the horizon. At 10 million that is 3 in 10^32 for each event: at 100,000 events a second,
+// once in 10^19 years. The key is secret, so nobody can choose IDs that make it more.
 type Fingerprint [Size]byte
 
 // Hasher makes fingerprints by SipHash-2-4 with 128 bits of output. Safe for concurrent use.

@@ -48,34 +48,33 @@ type Claim struct {
 func (d *Door) Begin(fps []Fingerprint, now int64) *Claim {
 	c := &Claim{Verdicts: make([]Verdict, len(fps)), index: d.index}
 	floor := d.index.horizon.floor(now)
-	for i := range fps {
-		fp := &fps[i]
-		s := d.index.shard(fp)
-		s.mu.Lock()
-		other, pending := s.pending[*fp]
-		switch {
+	fresh := 0
+	d.index.each(fps, func(i int, fp *Fingerprint, s *shard) {
+		switch other, pending := s.pending[*fp]; {
 		case pending && other == c:
 			c.Verdicts[i] = Repeated
 		case pending:
 			c.Verdicts[i] = Waiting
-		default:
-			if place, ordinal := s.find(fp); place != nil && ordinal >= floor {
-				c.Verdicts[i] = Known
-				break
-			}
+			c.wait(other)
+		case s.contains(fp, floor):
+			c.Verdicts[i] = Known
+		default: // Fresh
 			if c.done == nil { // before others can see the claim
 				c.done = make(chan struct{})
-				c.fresh = make([]byte, 0, Size*(len(fps)-i))
 			}
 			if s.pending == nil {
 				s.pending = map[Fingerprint]*Claim{}
 			}
 			s.pending[*fp] = c
-			c.fresh = append(c.fresh, fp[:]...)
+			fresh++
 		}
-		s.mu.Unlock()
-		if pending && other != c {
-			c.wait(other)
+	})
+	if fresh > 0 {
+		c.fresh = make([]byte, 0, fresh*Size)
+		for i := range fps {
+			if c.Verdicts[i] == Fresh {
+				c.fresh = append(c.fresh, fps[i][:]...)
+			}
 		}
 	}
 	return c
@@ -104,16 +103,10 @@ func (c *Claim) Commit(first uint64, appended int64) {
 	if c.done == nil {
 		return
 	}
-	x := c.index
-	floor := x.horizon.note(first, uint64(len(c.fresh)/Size), appended)
-	for i := 0; i < len(c.fresh); i += Size {
-		fp := (*Fingerprint)(c.fresh[i:])
-		s := x.shard(fp)
-		s.mu.Lock()
-		s.insert(fp, first+uint64(i/Size), floor)
+	c.index.insert(first, appended, c.fresh, func(fp *Fingerprint, ordinal, floor uint64, s *shard) {
+		s.insert(fp, ordinal, floor)
 		delete(s.pending, *fp)
-		s.mu.Unlock()
-	}
+	})
 	close(c.done)
 }
 
@@ -133,10 +126,9 @@ func (c *Claim) Abort(err error) {
 	c.err = err
 	for i := 0; i < len(c.fresh); i += Size {
 		fp := (*Fingerprint)(c.fresh[i:])
-		s := c.index.shard(fp)
-		s.mu.Lock()
+		s, mu := c.index.lock(fp)
 		delete(s.pending, *fp)
-		s.mu.Unlock()
+		mu.Unlock()
 	}
 	close(c.done)
 }

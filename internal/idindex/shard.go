@@ -6,23 +6,24 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"sync"
 	"unsafe"
 )
 
 // A shard holds its IDs twice: in a ring, in the order of their arrival, which is nearly that of their ordinals, so that the
 // expired ones are at its head; and in a hash table from fingerprint to slot, the place in the ring. Full, that is 20
-// bytes in the ring and 64/12 in the table, which is between 0.64 and 0.8 full after it has grown.
+// bytes in the ring and 64/10 in the table, which is between 0.64 and 0.8 full once it has grown: 28 to 30 in all.
+//
+// Its stripe's lock guards all of it.
 type shard struct {
-	mu      sync.Mutex // guards everything below; any goroutine
 	ring    ring
 	table   []bucket
-	live    int // entries of the table
-	pending map[Fingerprint]*Claim
+	live    int                    // entries of the table
+	pending map[Fingerprint]*Claim // IDs whose append is under way
 }
 
-// A chunk is 4,096 bytes: one of the allocator's sizes. It has no pointers, so the collector does not scan it.
-const perChunk = (4096 - 16) / (Size + 4)
+// A chunk is 8,192 bytes, which the allocator hands out as a page: smaller ones, coming and going, left a tenth of the memory in
+// half-empty pages. It has no pointers, so the collector does not scan it.
+const perChunk = (8192 - 16) / (Size + 4)
 
 type chunk struct {
 	base uint64 // the ordinal that the deltas count from
@@ -34,21 +35,24 @@ type chunk struct {
 	deltas [perChunk]int32
 }
 
-// ring is a queue of entries. A slot names an entry for as long as it is in the ring: the chunk's number, modulo 2^24,
+// ring is a queue of entries. A slot names an entry for as long as it is in the ring: the chunk's number, modulo 2^23,
 // and the place in it, from 1, so that no slot is 0.
 type ring struct {
 	chunks []*chunk
-	first  uint32 // number of chunks[0], modulo 2^24
+	first  uint32 // number of chunks[0], modulo 2^23
 	head   uint32 // entries of chunks[0] that have been removed
 	spare  *chunk
 }
 
 type slot uint32
 
-const chunkNumbers = 1<<24 - 1
+const (
+	placeBits    = 9 // of a slot
+	chunkNumbers = 1<<(32-placeBits) - 1
+)
 
 func (r *ring) at(s slot) (c *chunk, i int) {
-	return r.chunks[(uint32(s>>8)-r.first)&chunkNumbers], int(s&0xFF) - 1
+	return r.chunks[(uint32(s>>placeBits)-r.first)&chunkNumbers], int(s&(1<<placeBits-1)) - 1
 }
 
 func (r *ring) push(fp Fingerprint, ordinal uint64) slot {
@@ -69,7 +73,7 @@ func (r *ring) push(fp Fingerprint, ordinal uint64) slot {
 	i := c.n
 	c.fps[i], c.deltas[i] = fp, int32(int64(ordinal-c.base))
 	c.n++
-	return slot((r.first+uint32(len(r.chunks)-1))&chunkNumbers<<8 | c.n)
+	return slot((r.first+uint32(len(r.chunks)-1))&chunkNumbers<<placeBits | c.n)
 }
 
 // peek returns the oldest entry.
@@ -78,7 +82,7 @@ func (r *ring) peek() (fp *Fingerprint, ordinal uint64, s slot, ok bool) {
 		return nil, 0, 0, false
 	}
 	c := r.chunks[0]
-	return &c.fps[r.head], c.ordinal(int(r.head)), slot(r.first<<8 | (r.head + 1)), true
+	return &c.fps[r.head], c.ordinal(int(r.head)), slot(r.first<<placeBits | (r.head + 1)), true
 }
 
 // pop removes it.
@@ -98,26 +102,35 @@ func (r *ring) pop() {
 
 func (c *chunk) ordinal(i int) uint64 { return c.base + uint64(int64(c.deltas[i])) }
 
+// ahead returns the n-th entry from the oldest, if it is in the same chunk.
+func (r *ring) ahead(n int) (fp *Fingerprint, delta int32) {
+	if len(r.chunks) == 0 || int(r.head)+n >= int(r.chunks[0].n) {
+		return nil, 0
+	}
+	c := r.chunks[0]
+	return &c.fps[int(r.head)+n], c.deltas[int(r.head)+n]
+}
+
 // A bucket is one line of the processor's cache: an ID is looked for in one, and seldom in the next. through counts the
 // entries of the table that passed by because it was full, so that a look-up ends at a bucket that none passed, and
 // a removal leaves nothing behind.
 type bucket struct {
-	tags    [perBucket]uint8 // 0: free; else a byte of the fingerprint, so that few others are compared
+	tags    [perBucket]uint16 // 0: free; else two bytes of the fingerprint, so that hardly any other is compared
 	through uint32
 	slots   [perBucket]slot
 }
 
 const (
-	perBucket  = 12
+	perBucket  = 10
 	fullAt     = 0.8  // of all places, when a table grows
 	growth     = 1.25 // of its size: then it is 0.64 full
 	emptyAt    = 0.2  // of all places, when a table shrinks to half
 	minBuckets = 2
 )
 
-func tag(fp *Fingerprint) uint8 { return max(1, fp[4]) }
+func tag(fp *Fingerprint) uint16 { return max(1, binary.LittleEndian.Uint16(fp[4:6])) }
 
-// home returns the bucket where the fingerprint belongs. Other bytes choose the shard (0 to 3) and the tag (4).
+// home returns the bucket where the fingerprint belongs. Other bytes choose the shard (0 to 3) and the tag (4 and 5).
 func (s *shard) home(fp *Fingerprint) uint32 {
 	hi, _ := bits.Mul32(binary.LittleEndian.Uint32(fp[8:12]), uint32(len(s.table)))
 	return hi
@@ -130,12 +143,34 @@ func (s *shard) after(b uint32) uint32 {
 	return b
 }
 
-// match returns a word with the highest bit set of each of the 8 tags that equals t, and now and then of another
-// one above.
-func match(tags *[perBucket]uint8, t uint8) (lo uint64, hi uint32) {
-	x := binary.LittleEndian.Uint64(tags[:8]) ^ uint64(t)*0x0101010101010101
-	y := binary.LittleEndian.Uint32(tags[8:]) ^ uint32(t)*0x01010101
-	return (x - 0x0101010101010101) & ^x & 0x8080808080808080, (y - 0x01010101) & ^y & 0x80808080
+// touch reads from memory what find is about to read: the two lines where the fingerprint may be. At millions of IDs each look-up
+// misses the processor's caches, and many at once take hardly longer than one. The result means nothing.
+func (s *shard) touch(fp *Fingerprint) uint32 {
+	if len(s.table) == 0 {
+		return 0
+	}
+	home := s.home(fp)
+	return s.table[home].through + s.table[s.after(home)].through
+}
+
+// touchRing is the same for the n-th removal and the n-th push from now, and touchOldest then for the table.
+func (s *shard) touchRing(n int) (sum uint32) {
+	if fp, delta := s.ring.ahead(n); fp != nil {
+		sum = uint32(fp[0]) + uint32(delta)
+	}
+	if l := len(s.ring.chunks); l > 0 {
+		c := s.ring.chunks[l-1]
+		i := min(int(c.n)+n, perChunk-1)
+		sum += uint32(c.fps[i][0]) + uint32(c.deltas[i])
+	}
+	return sum
+}
+
+func (s *shard) touchOldest(n int) uint32 {
+	if fp, _ := s.ring.ahead(n); fp != nil {
+		return s.touch(fp)
+	}
+	return 0
 }
 
 // find returns the place of a fingerprint in the table, and its ordinal.
@@ -144,31 +179,31 @@ func (s *shard) find(fp *Fingerprint) (place *slot, ordinal uint64) {
 		return nil, 0
 	}
 	t := tag(fp)
-	for i := s.home(fp); ; i = s.after(i) {
+	i := s.home(fp)
+	for range s.table { // all may have been passed, when there are few
 		b := &s.table[i]
-		lo, hi := match(&b.tags, t)
-		for ; lo != 0; lo &= lo - 1 {
-			at := &b.slots[bits.TrailingZeros64(lo)/8]
-			if ordinal, ok := s.is(*at, fp); ok {
-				return at, ordinal
+		for p, other := range &b.tags {
+			if other != t {
+				continue
 			}
-		}
-		for ; hi != 0; hi &= hi - 1 {
-			at := &b.slots[8+bits.TrailingZeros32(hi)/8]
-			if ordinal, ok := s.is(*at, fp); ok {
-				return at, ordinal
+			if ordinal, ok := s.is(b.slots[p], fp); ok {
+				return &b.slots[p], ordinal
 			}
 		}
 		if b.through == 0 {
-			return nil, 0
+			break
 		}
+		i = s.after(i)
 	}
+	return nil, 0
+}
+
+func (s *shard) contains(fp *Fingerprint, floor uint64) bool {
+	place, ordinal := s.find(fp)
+	return place != nil && ordinal >= floor
 }
 
 func (s *shard) is(at slot, fp *Fingerprint) (ordinal uint64, ok bool) {
-	if at == 0 {
-		return 0, false
-	}
 	c, i := s.ring.at(at)
 	if c.fps[i] != *fp {
 		return 0, false
@@ -200,19 +235,13 @@ func (s *shard) insert(fp *Fingerprint, ordinal, floor uint64) {
 func (s *shard) put(fp *Fingerprint, at slot) {
 	for i := s.home(fp); ; i = s.after(i) {
 		b := &s.table[i]
-		lo, hi := match(&b.tags, 0)
-		place := 0
-		switch {
-		case lo != 0:
-			place = bits.TrailingZeros64(lo) / 8
-		case hi != 0:
-			place = 8 + bits.TrailingZeros32(hi)/8
-		default:
-			b.through++
-			continue
+		for p, other := range &b.tags {
+			if other == 0 {
+				b.tags[p], b.slots[p] = tag(fp), at
+				return
+			}
 		}
-		b.tags[place], b.slots[place] = tag(fp), at
-		return
+		b.through++
 	}
 }
 
@@ -222,7 +251,8 @@ func (s *shard) remove(fp *Fingerprint, at slot) {
 		return
 	}
 	home := s.home(fp)
-	for i := home; ; i = s.after(i) {
+	i := home
+	for range s.table {
 		b := &s.table[i]
 		for place, other := range b.slots {
 			if other != at {
@@ -238,6 +268,7 @@ func (s *shard) remove(fp *Fingerprint, at slot) {
 		if b.through == 0 {
 			return
 		}
+		i = s.after(i)
 	}
 }
 
