@@ -77,6 +77,14 @@ func (l *Log) recover() (err error) {
 			l.o.Logger.Info("an entry that was being written when the process or the power ended is cut off", zap.String("file", l.path(s.name)), zap.Int64("offset", end), zap.String("reason", string(torn)))
 		}
 	}
+	// From here on the directory is changed. What was read may be in memory only, if a process ended before its sync: names
+	// and manifest come first, because the rest relies on them.
+	if err := l.fs.syncDir(); err != nil {
+		return err
+	}
+	if err := l.manifestFile.writeBoth(l.manifest.encode()); err != nil {
+		return fmt.Errorf("writing %s: %w", l.path(manifestName), err)
+	}
 	if err := settle(f, acked.end, end, s.size.Load()); err != nil {
 		return fmt.Errorf("making the end of %s good: %w", l.path(s.name), err)
 	}
