@@ -111,9 +111,25 @@ func (s *space) reserved() int64 {
 	return s.held
 }
 
-// take makes the reserve. The caller holds mu, or is Open. What a crash leaves half made is made anew at the next start.
+// find looks for the reserve of an earlier process. One that is not whole, or of another size than configured, is
+// removed and made anew. Only Open calls it.
+func (s *space) find() error {
+	info, err := s.fs.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Size() == s.reserve:
+		s.held = s.reserve
+		return nil
+	}
+	return s.fs.Remove(s.path)
+}
+
+// take makes the reserve. The caller holds mu. Its last byte is written last: a file of the whole size has all blocks.
 func (s *space) take() (err error) {
-	f, err := s.fs.Create(s.path, vfs.WriteCategoryUnspecified)
+	f, err := s.fs.OpenReadWrite(s.path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -127,21 +143,26 @@ func (s *space) take() (err error) {
 		}
 		s.held = s.reserve
 	}()
+	err = errors.ErrUnsupported
 	if f.Fd() != vfs.InvalidFd {
-		if err := f.Preallocate(0, s.reserve); err == nil || isFull(err) {
-			return err
-		}
+		err = f.Preallocate(0, s.reserve)
+	}
+	if isFull(err) {
+		return err
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte{1}, s.reserve-1)
+		return err
 	}
 	// Not every file system can reserve blocks. Random bytes, since some compress.
 	random := rand.NewChaCha8([32]byte{})
 	buf := make([]byte, 256<<10)
-	for left := s.reserve; left > 0; {
-		n := min(left, int64(len(buf)))
+	for at := int64(0); at < s.reserve; at += int64(len(buf)) {
+		n := min(s.reserve-at, int64(len(buf)))
 		_, _ = random.Read(buf[:n])
-		if _, err := f.Write(buf[:n]); err != nil {
+		if _, err := f.WriteAt(buf[:n], at); err != nil {
 			return err
 		}
-		left -= n
 	}
 	return f.Sync()
 }

@@ -328,5 +328,12 @@ func TestAFullFileSystemRefusesCommitsAndLosesNothing(t *testing.T) {
 	require.EqualValues(t, 8<<20, p.Stats().ReserveBytes)
 	holds(t, p, acked)
 	require.NoError(t, p.Close())
-	holds(t, open(t, filepath.Join(dir, "state"), o), acked)
+	before, err := os.Stat(filepath.Join(dir, "state", ballastName))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, before.Sys().(*syscall.Stat_t).Blocks*512, int64(8<<20), "the reserve has its blocks")
+	p = open(t, filepath.Join(dir, "state"), o)
+	holds(t, p, acked)
+	after, err := os.Stat(filepath.Join(dir, "state", ballastName))
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after), "and is kept over a restart")
 }

@@ -19,8 +19,8 @@ var (
 	ErrReadOnly    = errors.New("the directory cannot be written")
 )
 
-// OpenError says why a store does not open, and what to do. Nothing on the disk was changed but for the lock file, and
-// the reserve where the disk is full.
+// OpenError says why a store does not open, and what to do. Nothing that was acknowledged was changed, and where
+// the kind is not ErrFull nothing at all but for the lock file.
 type OpenError struct {
 	Dir  string
 	Kind error // one of the above or ErrFull; nil for what has no name

@@ -101,6 +101,13 @@ func (d *smallDisk) Rename(from, to string) error {
 	return d.MemFS.Rename(from, to)
 }
 
+func (d *smallDisk) Remove(name string) error {
+	if err := d.check("remove", name); err != nil {
+		return &fs.PathError{Op: "remove", Path: name, Err: err}
+	}
+	return d.MemFS.Remove(name)
+}
+
 func (d *smallDisk) wrap(f vfs.File, name string, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
@@ -133,6 +140,22 @@ func (f *diskFile) Write(p []byte) (int, error) {
 		err = syscall.ENOSPC
 	}
 	return done, err
+}
+
+func (f *diskFile) WriteAt(p []byte, at int64) (int, error) {
+	if err := f.d.check("write", f.name); err != nil {
+		return 0, err
+	}
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if at+int64(len(p))-info.Size() > f.d.free() {
+		return 0, syscall.ENOSPC
+	}
+	return f.File.WriteAt(p, at)
 }
 
 func (f *diskFile) Sync() error {

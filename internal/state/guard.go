@@ -121,6 +121,13 @@ func (g *guardFS) file(f vfs.File, name string, isVital bool) vfs.File {
 }
 
 func (g *guardFS) Create(name string, c vfs.DiskWriteCategory) (f vfs.File, err error) {
+	if strings.HasPrefix(g.PathBase(name), "marker.") {
+		// It names a MANIFEST, whose own name Pebble makes durable together with the marker's: a power loss may keep
+		// the marker and lose the MANIFEST.
+		if err := g.change(true, false, func() error { return syncDirectory(g.FS, g.PathDir(name)) }); err != nil {
+			return nil, err
+		}
+	}
 	err = g.change(vital(name), true, func() error { f, err = g.FS.Create(name, c); return err })
 	if err != nil {
 		return nil, err
@@ -162,6 +169,12 @@ func (g *guardFS) Rename(from, to string) error {
 
 // Remove may fail: Pebble logs it, and removes what is left over at its next start.
 func (g *guardFS) Remove(name string) error {
+	if slot, _ := syncedSlot(g.PathBase(name)); slot == slotWAL && g.opening.Load() {
+		// Opening, Pebble removes the WALs that it has replayed before there is a new one.
+		if err := g.change(false, true, g.synced.forget); err != nil {
+			return err
+		}
+	}
 	return g.change(false, true, func() error { return g.FS.Remove(name) })
 }
 

@@ -206,7 +206,7 @@ func (p *Pebble) directory(o Options) ([]string, error) {
 	}
 	for _, n := range names {
 		// What an attempt to open leaves behind, and what file systems make.
-		if n == lockName || n == "lost+found" || strings.HasPrefix(n, ".") {
+		if n == lockName || n == probeName || n == "lost+found" || strings.HasPrefix(n, ".") {
 			continue
 		}
 		return nil, &OpenError{
@@ -269,13 +269,14 @@ func probe(fsys vfs.FS, path string) error {
 // makeRoom looks for the reserve, and gives it away where opening needs it.
 func (p *Pebble) makeRoom() error {
 	s := p.space
-	if info, err := s.fs.Stat(s.path); err == nil {
-		// Its blocks do not show in its size. One that a crash left half made, or that the configuration has
-		// changed, cannot be told from a whole one: it is made anew below.
-		s.held = max(info.Size(), 1)
+	if err := s.find(); err != nil {
+		return fmt.Errorf("finding the reserve: %w", err)
 	}
-	s.give()
-	if free, known := s.free(); known && free < s.minFree {
+	free, known := s.free()
+	if known && free < s.minFree && s.give() {
+		free, known = s.free()
+	}
+	if known && free < s.minFree {
 		return &OpenError{
 			Dir: p.dir, Kind: ErrFull, Mend: mendFull, Err: fmt.Errorf("%d bytes are free and %d are needed", free, s.minFree),
 		}

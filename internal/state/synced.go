@@ -88,6 +88,19 @@ func (s *synced) record(slot int, number uint64, bytes int64) {
 	_, _ = s.f.WriteAt(b, int64(slot*slotBytes))
 }
 
+// forget takes the note of the WAL back, durably, before the WAL may be removed.
+func (s *synced) forget() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.f == nil {
+		return nil
+	}
+	if _, err := s.f.WriteAt(make([]byte, slotBytes), slotWAL*slotBytes); err != nil {
+		return err
+	}
+	return s.f.Sync()
+}
+
 func (s *synced) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +144,9 @@ func checkSynced(fsys vfs.FS, dir string) error {
 			}
 		}
 		if name == "" {
-			// A WAL is removed, or taken for a newer one, when a newer one is there. A MANIFEST that is synced may
-			// not be the current one yet, nor its name durable.
+			// A WAL is removed, or taken for a newer one, when a newer one is there; and where Pebble does it earlier,
+			// while it opens, the note is taken back first. A MANIFEST that is synced may not be the current one
+			// yet, nor its name durable.
 			if slot == slotWAL && !newer {
 				return fmt.Errorf("%06d.log is missing", number)
 			}
