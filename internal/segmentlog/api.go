@@ -5,6 +5,7 @@ package segmentlog
 import (
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 )
 
@@ -36,7 +37,9 @@ type Options struct {
 	// AcceptLostIDs lets IDs pass over what IDsLostError would tell.
 	AcceptLostIDs bool
 
-	fs fileSystem // what tests put in the place of the operating system's files
+	// What tests put in place of the operating system's files and of chance.
+	fs    fileSystem
+	newID func() (uuid.UUID, error)
 }
 
 // MaxPartitions is the most partitions that a log may have.

@@ -4,6 +4,7 @@ package segmentlog
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
@@ -276,6 +277,39 @@ func TestACreationThatCrashedIsBegunAnew(t *testing.T) {
 		l, err = Open("log", Options{Partitions: 2, SegmentBytes: 64 << 10, fs: m.afterKill()})
 		require.NoError(t, err, "after %d operations", left)
 		add(t, l, &Entry{Source: []byte("x")})
+		require.NoError(t, l.Close())
+	}
+}
+
+// A process may end between the naming of a segment and the sync of the directory. The next one finds the name in memory, and
+// must not acknowledge anything in a file that a loss of power would take.
+func TestANameThatWasNotSyncedIsSyncedBeforeItIsUsed(t *testing.T) {
+	for seed := range uint64(10) {
+		im := newImage(t, 1)
+		l := im.open()
+		im.fs.before = func(op, _ string) error {
+			if op == "syncdir" && im.fs.names[segmentName(2)] != nil {
+				return errCrash
+			}
+			return nil
+		}
+		for err := error(nil); err == nil; {
+			_, err = l.Append(t.Context(), &Entry{Chunks: []Chunk{{Records: 1, Data: data(1, 9000)}}})
+		}
+		_ = l.Close()
+		im.fs = im.fs.afterKill()
+		im.fs.before = func(op, name string) error {
+			if op == "create" && strings.Contains(name, ".ids.") {
+				return syscall.EIO // the sealer, too, syncs the directory
+			}
+			return nil
+		}
+		l = im.open()
+		next := add(t, l, &Entry{Chunks: []Chunk{{Records: 1, Data: data(1, 9000)}}}).First[0] + 1
+		im.fs = im.fs.afterPowerLoss(rand.New(rand.NewPCG(seed, 0)))
+		_ = l.Close()
+		l = im.open()
+		require.Equal(t, next, l.Next(0))
 		require.NoError(t, l.Close())
 	}
 }

@@ -47,6 +47,9 @@ type file interface {
 	truncate(size int64) error
 	// sync makes data and length durable.
 	sync() error
+	// data returns where, from off on, the next byte lies that may be something else than zero: off itself is a right
+	// answer. It is the file's length or more if there is none.
+	data(off int64) int64
 	// forget drops what memory holds of the file, so that a reader sees what the disk has. It is a hint.
 	forget()
 }

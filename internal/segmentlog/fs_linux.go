@@ -5,6 +5,7 @@ package segmentlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,17 @@ func (f osFile) sync() error {
 		return fmt.Errorf("syncing %s: %w", f.Name(), err)
 	}
 	return nil
+}
+
+func (f osFile) data(off int64) int64 {
+	next, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
+	if errors.Is(err, unix.ENXIO) {
+		return math.MaxInt64
+	}
+	if err != nil {
+		return off
+	}
+	return next
 }
 
 func (f osFile) forget() { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }

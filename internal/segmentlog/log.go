@@ -218,12 +218,6 @@ func (l *Log) closeFiles() error {
 	return errors.Join(append(errs, l.unlock.Close())...)
 }
 
-func (l *Log) isClosed() bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.closed
-}
-
 // work keeps the mark synced and full segments sealed, until Close.
 func (l *Log) work() {
 	defer l.workers.Done()

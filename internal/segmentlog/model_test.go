@@ -223,12 +223,15 @@ func TestNoCrashLosesOrAltersWhatWasAcknowledged(t *testing.T) {
 		for life := range lives {
 			kind := []string{"kill", "power", "sync fails", "disk full", "closed"}[r.IntN(5)]
 			m.context = fmt.Sprintf("seed %d, life %d, then %s", seed, life, kind)
-			left, cut := r.IntN(120), r.Float64()
+			left, cut, cannotCut, failed := r.IntN(120), r.Float64(), r.IntN(2) == 0, false
 			m.fs.torn = func(n int) int { return int(cut * float64(n)) }
-			m.fs.before = func(op, name string) error {
+			m.fs.before = func(op, _ string) error {
 				left--
 				switch {
 				case kind == "sync fails" && left < 0 && op == "sync":
+					failed = true
+					return syscall.EIO
+				case failed && cannotCut && op == "write":
 					return syscall.EIO
 				case (kind == "kill" || kind == "power") && left < 0:
 					return errCrash

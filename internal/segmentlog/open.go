@@ -64,6 +64,9 @@ func (o *Options) complete() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.newID == nil {
+		o.newID = uuid.NewRandom
+	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
@@ -204,7 +207,7 @@ func (l *Log) create(d *listing) error {
 			return err
 		}
 	}
-	id, err := uuid.NewRandom()
+	id, err := l.o.newID()
 	if err != nil {
 		return err
 	}

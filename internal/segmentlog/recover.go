@@ -3,11 +3,11 @@
 package segmentlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 
 	"go.uber.org/zap"
 )
@@ -177,18 +177,26 @@ func settle(f file, acked, end, size int64) error {
 			return err
 		}
 	}
+	// At the end itself zeros are written in any case: memory may have what the disk has not.
 	zeros := make([]byte, segmentAlignment)
-	for off := end; off < size; off += int64(len(buf)) {
+	if _, err := f.WriteAt(zeros[:min(segmentAlignment, size-end)], end); err != nil {
+		return err
+	}
+	for off := end; ; off += int64(len(buf)) {
+		if off = max(off, f.data(off)&^(segmentAlignment-1)); off >= size {
+			break
+		}
 		b := buf[:min(int64(len(buf)), size-off)]
 		if err := readFull(f, b, off); err != nil {
 			return err
 		}
 		for i := 0; i < len(b); i += segmentAlignment {
 			part := b[i:min(i+segmentAlignment, len(b))]
-			if slices.ContainsFunc(part, func(c byte) bool { return c != 0 }) || off+int64(i) == end {
-				if _, err := f.WriteAt(zeros[:len(part)], off+int64(i)); err != nil {
-					return err
-				}
+			if bytes.Equal(part, zeros[:len(part)]) {
+				continue
+			}
+			if _, err := f.WriteAt(zeros[:len(part)], off+int64(i)); err != nil {
+				return err
 			}
 		}
 	}

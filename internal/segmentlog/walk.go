@@ -132,12 +132,15 @@ func (w *walker) wrap(off int64, err error) error {
 
 // promised looks in [off, end) for an entry that was written when all before some byte after off was already synced. Such
 // an entry proves that damage at off is damage to acknowledged data. It returns where the entry lies, or -1.
-func promised(f io.ReaderAt, s seed, off, end int64, partitions int) (int64, error) {
+func promised(f file, s seed, off, end int64, partitions int) (int64, error) {
 	var magic [4]byte
 	le.PutUint32(magic[:], entryMagic)
 	w := &walker{file: f, seed: s, partitions: partitions, end: end, mend: true, hop: true}
 	buf := make([]byte, min(1<<20, end-off))
-	for at := off; at+entryFixed <= end; {
+	for at := off; ; {
+		if at = max(at, f.data(at)&^7); at+entryFixed > end {
+			break
+		}
 		b := buf[:min(int64(len(buf)), end-at)]
 		if err := readFull(f, b, at); err != nil {
 			return -1, err

@@ -253,11 +253,7 @@ func (l *Log) roll(entry, now int64) error {
 		return l.failWithout("beginning a segment", err)
 	}
 	failpoint.Reach(failpoint.SegmentCreated)
-	// The mark may lag behind after a loss of power, but never by a segment: that one could be removed meanwhile.
-	if err = l.setMark(mark{segment: h.number, end: headerSize(l.o.Partitions), seq: w.at.seq}); err == nil {
-		err = l.mark.file.sync()
-	}
-	if err != nil {
+	if err := l.setMark(mark{segment: h.number, end: headerSize(l.o.Partitions), seq: w.at.seq}); err != nil {
 		_ = f.Close()
 		return l.failWithout("marking", err)
 	}
