@@ -33,6 +33,10 @@ bin/millrace: $(GO_SOURCES) builder-config.yaml tools.mod
 engine: ## Fetch the ClickHouse engine into the cache
 	@scripts/engine.sh >/dev/null
 
+.PHONY: kafka
+kafka: ## Fetch the Kafka that tests run, where there is a Java and a Maven; say so where there is not
+	@scripts/kafka.sh >/dev/null || [ $$? -eq 3 ]
+
 .PHONY: run
 run: build engine ## Run the quickstart in the foreground
 	@exec bin/millrace --config $(CONFIG)
@@ -43,8 +47,9 @@ demo: build engine ## Send a million events through the quickstart and ask for t
 	@exec bin/demo
 
 .PHONY: test
-test: build engine ## Run all tests
+test: build engine kafka ## Run all tests
 	@go test ./...
+	@scripts/kafka.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real Kafka; make kafka says what is missing" >&2
 
 .PHONY: race
 race: build engine ## Run all tests under the race detector (needs a C compiler)
