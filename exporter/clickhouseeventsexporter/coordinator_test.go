@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/exporter/exportertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pipeline"
 	otelattribute "go.opentelemetry.io/otel/attribute"
@@ -57,7 +58,9 @@ func newCoordinator(name string) *fakeCoordinator {
 	}
 }
 
-func (c *fakeCoordinator) Enrol(context.Context, component.ID, delivery.Participant) error { return nil }
+func (c *fakeCoordinator) Enrol(context.Context, component.ID, delivery.Participant) error {
+	return nil
+}
 
 func (c *fakeCoordinator) Plan(id delivery.Identity, name string) ([]byte, error) {
 	c.mu.Lock()
@@ -137,6 +140,7 @@ type deliverer struct {
 	registry *fakeRegistry
 	change   func(*Config)
 	now      time.Time
+	forgets  int
 	*testRun
 }
 
@@ -145,6 +149,7 @@ type testRun struct {
 	exporter.Logs
 	inner *eventsExporter
 	tel   *componenttest.Telemetry
+	stop  func()
 }
 
 func newDeliverer(t testing.TB, documents map[string]string, change func(*Config), options ...enginetest.Option) *deliverer {
@@ -158,6 +163,9 @@ func newDeliverer(t testing.TB, documents map[string]string, change func(*Config
 // restart replaces the exporter by a new one, as after a crash of the process.
 func (x *deliverer) restart() {
 	x.t.Helper()
+	if x.testRun != nil {
+		x.stop()
+	}
 	x.testRun = x.another()
 }
 
@@ -187,10 +195,11 @@ func (x *deliverer) another() *testRun {
 	r.Logs, err = newLogs(x.t.Context(), set, cfg, r.inner)
 	require.NoError(x.t, err)
 	require.NoError(x.t, r.Start(x.t.Context(), fakeHost{map[component.ID]component.Component{cfg.SchemaRegistry: x.registry}}))
-	x.t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		require.NoError(x.t, r.Shutdown(context.Background()))
 		_ = r.tel.Shutdown(context.Background())
 	})
+	x.t.Cleanup(r.stop)
 	return r
 }
 
@@ -230,4 +239,9 @@ func (x *deliverer) counts() string {
 	x.t.Helper()
 	return x.engine.Query("SELECT (SELECT concat(toString(count()), '/', toString(uniqExact(event_id))) FROM events), " +
 		"(SELECT concat(toString(count()), '/', toString(uniqExact(event_id))) FROM failed_events)")
+}
+
+// dayOf is a time some days before someTime.
+func dayOf(days int) pcommon.Timestamp {
+	return pcommon.NewTimestampFromTime(someTime.AddDate(0, 0, -days))
 }

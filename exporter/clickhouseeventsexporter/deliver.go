@@ -64,6 +64,7 @@ var _ consumer.Logs = (*logsExporter)(nil)
 // observed is what was seen of a pipeline and the tables at the pipeline's last checkpoint.
 type observed struct {
 	checkpoint     uint64
+	tables         [2]uint64 // identities
 	events, failed counter
 }
 
@@ -87,6 +88,9 @@ func (x *eventsExporter) consumeDelivery(ctx context.Context, ld plog.Logs) erro
 	}
 	err := x.deliver(ctx, d, batch)
 	if err != nil {
+		if isCode(err, unknownTable) || isCode(err, unknownDatabase) || errors.Is(err, errNoTable) {
+			x.tables.forget()
+		}
 		x.logger.Warn("A delivery was not stored: the event log hands it out again",
 			zap.Stringer("delivery", d.ID), zap.Int("attempt", d.Attempt), zap.Error(err))
 	}
@@ -96,15 +100,11 @@ func (x *eventsExporter) consumeDelivery(ctx context.Context, ld plog.Logs) erro
 func (x *eventsExporter) deliver(ctx context.Context, d *delivery.Delivery, batch event.Batch) error {
 	lookCtx, cancel := x.timeout(ctx)
 	defer cancel()
-	ensured, err := x.tables.ensure(lookCtx, x.registry.Snapshot())
+	f, err := x.look(lookCtx)
 	if err != nil {
 		return err
 	}
-	f, err := x.tables.behindLog(lookCtx, ensured)
-	if err != nil {
-		return err
-	}
-	r := &run{eventsExporter: x, d: d, coordinator: d.Coordinator(), batch: batch, layout: ensured, facts: f, name: x.id.String()}
+	r := &run{eventsExporter: x, d: d, coordinator: d.Coordinator(), batch: batch, layout: f.layout, facts: f, name: x.id.String()}
 	if r.at, err = x.observe(lookCtx, r); err != nil {
 		return err
 	}
@@ -137,6 +137,24 @@ func (x *eventsExporter) deliver(ctx context.Context, d *delivery.Delivery, batc
 	return r.carryOut(ctx)
 }
 
+// look returns what the tables are, once they are as they must be.
+func (x *eventsExporter) look(ctx context.Context) (*facts, error) {
+	for again := false; ; again = true {
+		ensured, err := x.tables.ensure(ctx, x.registry.Snapshot())
+		if err != nil {
+			return nil, err
+		}
+		f, err := x.tables.behindLog(ctx, ensured)
+		if err == nil {
+			return f, nil
+		}
+		if again || !errors.Is(err, errNoTable) {
+			return nil, err
+		}
+		x.tables.forget() // it was dropped since: it is made again
+	}
+}
+
 // timeout bounds one exchange with the server.
 func (x *eventsExporter) timeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if x.cfg.TimeoutConfig.Timeout > 0 {
@@ -161,14 +179,15 @@ func (x *eventsExporter) observe(ctx context.Context, r *run) (observed, error) 
 	x.sink.mu.Lock()
 	defer x.sink.mu.Unlock()
 	at, ok := x.sink.pipelines[r.coordinator]
-	if ok && at.checkpoint == r.coordinator.Checkpoint() && at.events.table == r.facts.events.identity && at.failed.table == r.facts.failed.identity {
+	checkpoint := r.coordinator.Checkpoint()
+	if ok && at.checkpoint == checkpoint && at.tables == r.facts.identities() {
 		return at, nil
 	}
-	at.checkpoint = r.coordinator.Checkpoint()
 	var err error
 	if r.facts, err = x.tables.refresh(ctx, r.facts); err != nil {
 		return at, err
 	}
+	at = observed{checkpoint: checkpoint, tables: r.facts.identities()}
 	if at.events, at.failed, err = x.tables.marks(ctx, r.facts); err != nil {
 		return at, err
 	}

@@ -51,6 +51,8 @@ type facts struct {
 	looked         time.Time
 }
 
+func (f *facts) identities() [2]uint64 { return [2]uint64{f.events.identity, f.failed.identity} }
+
 // lookAgainAfter is how old facts may be when the log's next checkpoint is seen: an operator may change settings or add
 // a view meanwhile.
 const lookAgainAfter = 30 * time.Second
@@ -105,6 +107,9 @@ func (t *tables) learnTable(ctx context.Context, table *TableConfig) (*tableFact
 	have, err := t.describe(ctx, table.Name)
 	if err != nil {
 		return nil, err
+	}
+	if len(have) == 0 {
+		return nil, fmt.Errorf("table %s %w", name, errNoTable)
 	}
 	if err := t.bringUpDeliveryColumn(ctx, table, have); err != nil {
 		return nil, err
@@ -211,6 +216,7 @@ func (t *tables) read(ctx context.Context, database, table string) (*description
 	for i := range names {
 		d.views = append(d.views, [2]string{databases[i], names[i]})
 	}
+	slices.SortFunc(d.views, func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
 	return d, nil
 }
 
@@ -234,7 +240,10 @@ func (t *tables) identity(ctx context.Context, table string, d *description, rep
 }
 
 // Codes of the server: src/Common/ErrorCodes.cpp.
-const unknownTable = 60
+const (
+	unknownTable    = 60
+	unknownDatabase = 81
+)
 
 func isCode(err error, code int32) bool {
 	var refusal *clickhouse.Exception
@@ -369,11 +378,14 @@ func (t *tables) checkTarget(ctx context.Context, view [2]string, target *descri
 	return errors.New(text + ", or set deduplication.views: warn")
 }
 
-// marks returns how far each table's count of blocks is.
+// marks returns how far each table's count of blocks is. Where our user may not know, a repeated INSERT is always looked
+// for in the table.
 func (t *tables) marks(ctx context.Context, f *facts) (events, failed counter, err error) {
 	rows, err := t.conn.Query(ctx, "SELECT table, partition_id, toUInt64(max(max_block_number)) FROM system.parts WHERE database = ? AND table IN (?, ?) "+
 		"GROUP BY table, partition_id", t.cfg.Database, f.events.name, f.failed.name)
-	if err != nil {
+	if isCode(err, accessDenied) {
+		return events, failed, nil
+	} else if err != nil {
 		return events, failed, fmt.Errorf("reading how many blocks the tables have: %w", err)
 	}
 	events.table, failed.table = f.events.identity, f.failed.identity
@@ -414,7 +426,7 @@ func (c *counter) sort() {
 // since returns how many blocks at most were inserted since an earlier count, or false where that cannot be told: the
 // table is another one, or parts of it are gone.
 func (c *counter) since(before counter) (uint64, bool) {
-	if c.table != before.table {
+	if c.table != before.table || c.table == 0 {
 		return 0, false
 	}
 	var sum uint64

@@ -28,6 +28,8 @@ type opened struct {
 	checkpoint uint64 // the last one when the first block was sent
 	since      uint64 // the reservation of that block
 	blocks     uint64 // sent since then, by all pipelines
+	only       delivery.Identity
+	many       bool // other deliveries than that one have sent since
 	requested  bool
 	refused    time.Time // since when INSERTs wait for this pipeline; zero if none does
 }
@@ -58,7 +60,7 @@ var errWindow = errors.New("the table would forget INSERTs that the event log ma
 
 // reserve notes blocks that are about to be sent, and asks for checkpoints. It returns the reservation's number.
 // askable says that the table can be asked for rows by their token.
-func (l *ledger) reserve(c delivery.Coordinator, blocks, budget uint64, askable bool, now time.Time) (uint64, error) {
+func (l *ledger) reserve(c delivery.Coordinator, id delivery.Identity, blocks, budget uint64, askable bool, now time.Time) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var waits error
@@ -86,8 +88,10 @@ func (l *ledger) reserve(c delivery.Coordinator, blocks, budget uint64, askable 
 		return 0, waits
 	}
 	l.reserved++
-	if l.open[c] == nil {
-		l.open[c] = &opened{checkpoint: c.Checkpoint(), since: l.reserved}
+	if o := l.open[c]; o == nil {
+		l.open[c] = &opened{checkpoint: c.Checkpoint(), since: l.reserved, only: id}
+	} else if o.only != id {
+		o.many = true
 	}
 	for _, o := range l.open {
 		o.blocks += blocks
@@ -95,17 +99,26 @@ func (l *ledger) reserve(c delivery.Coordinator, blocks, budget uint64, askable 
 	return l.reserved, nil
 }
 
-// correct takes back what was reserved beyond what an INSERT was found to have made; 0 is unknown.
+// correct puts what an INSERT was found to have made in the place of what was reserved.
 func (l *ledger) correct(reservation, reserved, made uint64) {
-	if made == 0 || made >= reserved {
+	if made == reserved {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, o := range l.open {
 		if o.since <= reservation {
-			o.blocks -= reserved - made
+			o.blocks += made - reserved
 		}
+	}
+}
+
+// settled notes that a plan is durable by which the delivery does not repeat what it has sent so far.
+func (l *ledger) settled(c delivery.Coordinator, id delivery.Identity) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.open[c]; o != nil && o.only == id && !o.many {
+		delete(l.open, c)
 	}
 }
 

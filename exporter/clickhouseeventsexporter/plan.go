@@ -91,7 +91,7 @@ func spansOf(positions []int) spans {
 
 // counter is a table's count of inserted blocks, see facts.go.
 type counter struct {
-	// table is the table's identity: one that was dropped and made anew has another.
+	// table is the table's identity: one that was dropped and made anew has another. 0 is an unknown count.
 	table uint64
 	// blocks are highest block numbers, by partition ID for a Replicated table, all under "" else; ascending by ID.
 	blocks []blockNumber

@@ -34,22 +34,42 @@ func (r *run) carryOut(ctx context.Context) error {
 	}
 	failed := r.failedStage()
 	if r.plan.failed.next == 0 {
-		// One piece is a function of what is bound already. Only an attempt that sends for the first time may cut it.
-		r.plan.failed.next = 1
-		r.plan.failed.pieces = []piece{{rows: spans{{0, r.batch.Len()}}, fresh: !r.followed}}
-		if err := failed.prepare(&r.plan.failed.pieces[0]); err != nil {
+		if err := failed.begin(ctx); err != nil {
 			return err
-		}
-		if !r.followed {
-			if groups := failed.cut(&r.plan.failed.pieces[0]); len(groups) > 1 {
-				failed.split(0, groups)
-				if err := r.bind(ctx); err != nil {
-					return err
-				}
-			}
 		}
 	}
 	return failed.carryOut(ctx)
+}
+
+// begin says what the table of failed events is to get: one piece, which is a function of what is bound already, or
+// several, which are bound.
+func (s *stage) begin(ctx context.Context) error {
+	s.plan.next = 1
+	s.plan.pieces = []piece{{rows: spans{{0, s.batch.Len()}}, fresh: !s.followed}}
+	p := &s.plan.pieces[0]
+	if err := s.prepare(p); err != nil {
+		return err
+	}
+	groups := s.cut(p)
+	if len(groups) < 2 {
+		return nil
+	}
+	if s.followed {
+		// With another configuration an earlier attempt may have sent it as one.
+		if !s.facts.exact {
+			return nil
+		}
+		if have, err := s.count(ctx, s.token(p)); err != nil || have > 0 {
+			return err
+		}
+	}
+	s.split(0, groups)
+	return s.bind(ctx)
+}
+
+// token of a piece's INSERT.
+func (s *stage) token(p *piece) string {
+	return s.d.ID.Token(s.cfg.Database, s.table, strconv.FormatUint(p.number, 10))
 }
 
 func (s *stage) carryOut(ctx context.Context) error {
@@ -72,6 +92,7 @@ func (s *stage) carryOut(ctx context.Context) error {
 			if err := s.bind(ctx); err != nil {
 				return err
 			}
+			s.ledger().settled(s.coordinator, s.d.ID)
 			unbound = 0
 		}
 	}
@@ -138,7 +159,7 @@ func (s *stage) settle(ctx context.Context, p *piece) (blocks uint64, settled bo
 	if n == 0 {
 		return 0, true, nil
 	}
-	token := s.d.ID.Token(s.cfg.Database, s.table, strconv.FormatUint(p.number, 10))
+	token := s.token(p)
 	if p.fresh {
 		return s.send(ctx, p, token, unasked)
 	}
@@ -179,7 +200,7 @@ func (s *stage) send(ctx context.Context, p *piece, token string, have int) (blo
 	if !s.facts.partitioning.unknown {
 		reserved = s.facts.partitioning.bound(s.extent)
 	}
-	reservation, err := s.ledger().reserve(s.coordinator, reserved, s.cfg.Deduplication.budget(), s.facts.exact, s.now())
+	reservation, err := s.ledger().reserve(s.coordinator, s.d.ID, reserved, s.cfg.Deduplication.budget(), s.facts.exact, s.now())
 	if err != nil {
 		return 0, false, err
 	}
@@ -201,7 +222,14 @@ func (s *stage) send(ctx context.Context, p *piece, token string, have int) (blo
 		return 0, false, err
 	}
 	failpoint.Reach(failpoint.InsertAfter)
-	s.ledger().correct(reservation, reserved, ack.blocks)
+	made := ack.blocks // those of views' tables among them
+	switch {
+	case made == 0: // the server does not say
+		made = reserved
+	case !s.facts.partitioning.unknown:
+		made = min(made, reserved)
+	}
+	s.ledger().correct(reservation, reserved, made)
 	if ack.deduplicated && have != unasked && have < n {
 		// Our first attempt may have been under way still. If it was not, the server died after it noted the token and
 		// before it kept the rows.
@@ -210,7 +238,7 @@ func (s *stage) send(ctx context.Context, p *piece, token string, have int) (blo
 		}
 		if have < n {
 			settled, err := s.repair(ctx, p, token)
-			return reserved, settled, err
+			return made, settled, err
 		}
 	}
 	s.inserted(ctx, s.table, n, start)
@@ -219,7 +247,7 @@ func (s *stage) send(ctx context.Context, p *piece, token string, have int) (blo
 	} else {
 		s.replayed(ctx, p, outcomeInserted)
 	}
-	return reserved, true, nil
+	return made, true, nil
 }
 
 // input is the block with the column that marks its rows.
