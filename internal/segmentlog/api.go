@@ -26,7 +26,7 @@ type Options struct {
 	MinFreeBytes int64
 	// Compression of chunks appended from now on. It stands with each chunk and may change at any time.
 	Compression Compression
-	// Now is the wall clock; time.Now if nil. Only the writer calls it.
+	// Now is the wall clock; time.Now if nil. Only Open and the writer call it.
 	Now func() time.Time
 	// Logger may be nil.
 	Logger *zap.Logger

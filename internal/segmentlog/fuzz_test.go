@@ -3,7 +3,6 @@
 package segmentlog
 
 import (
-	"errors"
 	"io"
 	"slices"
 	"testing"
@@ -87,7 +86,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		l, err := Open("log", Options{Partitions: 3, SegmentBytes: 64 << 10, AcceptLostMark: true, fs: c})
 		if err != nil {
-			require.False(t, errors.Is(err, io.EOF), "errors say what is wrong")
+			require.NotErrorIs(t, err, io.EOF, "errors say what is wrong")
 			return
 		}
 		require.NoError(t, l.Verify(t.Context()))
