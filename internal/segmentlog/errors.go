@@ -109,7 +109,7 @@ type MarkError struct {
 
 func (e *MarkError) Error() string {
 	return fmt.Sprintf("%s, which tells how far the log was acknowledged, cannot be used: %s. Put it back, or accept that "+
-		"damage to the last entries would not be noticed (accept_lost: mark)", e.File, e.Reason)
+		"damage to the last entries would not be noticed (accept_lost: {mark: true})", e.File, e.Reason)
 }
 
 // IDsLostError says that the event IDs of a segment that retention removed cannot be read from either of their files.
@@ -122,7 +122,7 @@ type IDsLostError struct {
 
 func (e *IDsLostError) Error() string {
 	return fmt.Sprintf("%d event IDs are lost: %s: %v; %s: %v. Put one of the files back, or accept that repetitions of "+
-		"those events would not be recognised (accept_lost: ids)", e.To-e.From, e.Files[0], e.Reasons[0], e.Files[1], e.Reasons[1])
+		"those events would not be recognised (accept_lost: {ids: true})", e.To-e.From, e.Files[0], e.Reasons[0], e.Files[1], e.Reasons[1])
 }
 
 // EntryError says what is wrong with an entry. It is the caller's mistake, and no retry mends it.
