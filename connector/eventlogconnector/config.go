@@ -246,6 +246,9 @@ func (c *Config) Validate() error {
 	if c.Retention.Bytes < 0 || c.Retention.Bytes > c.MaxBytes {
 		fail("retention.bytes: %d is not between 0 and max_bytes: %d: lower the one or raise the other", c.Retention.Bytes, c.MaxBytes)
 	}
+	if c.Retention.Age > 0 {
+		duration("retention.age", c.Retention.Age)
+	}
 	if c.Retention.Age < 0 {
 		fail("retention.age: %s is negative: use 0 to keep nothing that every consumer has, or a duration such as 24h", c.Retention.Age)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/load"
 )
 
@@ -261,6 +263,7 @@ func (i *instance) targets() load.Targets {
 // rows asks ClickHouse, and returns each row as its values joined by |.
 func (i *instance) rows(tb testing.TB, format string, args ...any) []string {
 	tb.Helper()
+	i.awaitDelivered(tb)
 	t, err := i.ch.Table(context.Background(), fmt.Sprintf(format, args...))
 	require.NoError(tb, err)
 	out := []string{}
@@ -272,6 +275,29 @@ func (i *instance) rows(tb testing.TB, format string, args ...any) []string {
 		out = append(out, strings.Join(texts, "|"))
 	}
 	return out
+}
+
+// awaitDelivered waits until ClickHouse has what was acknowledged.
+func (i *instance) awaitDelivered(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(tb, lag.Await(ctx, i.url("MILLRACE_METRICS", ""), nil))
+}
+
+// metric adds up the samples of a counter or gauge of the collector, over all its attributes.
+func (i *instance) metric(tb testing.TB, name string) int64 {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, i.url("MILLRACE_METRICS", "/metrics"), nil)
+	require.NoError(tb, err)
+	_, text := do(tb, r)
+	sum := 0.0
+	for _, sample := range regexp.MustCompile(`(?m)^`+name+`(?:_\w+)?(?:\{[^\n]*\})? (\S+)$`).FindAllStringSubmatch(text, -1) {
+		v, err := strconv.ParseFloat(sample[1], 64)
+		require.NoError(tb, err)
+		sum += v
+	}
+	return int64(sum)
 }
 
 // one asks for a single value.
