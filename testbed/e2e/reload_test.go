@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -45,6 +46,8 @@ func reload(t *testing.T, i *instance) {
 	// Valid events of another name come all the while. None of them may notice.
 	var sent atomic.Int64
 	stop, stopped := make(chan struct{}), make(chan error, 1)
+	end := sync.OnceFunc(func() { close(stop) })
+	defer end()
 	neighbour := newID("neighbour")
 	go func() {
 		for {
@@ -133,7 +136,7 @@ func reload(t *testing.T, i *instance) {
 	require.Positive(t, i.lines("A column has another type than the schemas say"))
 	putSchema(t, i, "coupon_used.v1.json", coupon)
 
-	close(stop)
+	end()
 	require.NoError(t, <-stopped)
 	require.NotZero(t, sent.Load())
 	require.Equal(t, sent.Load(), mustInt(t, i.one(t, "SELECT uniqExact(event_id) FROM events WHERE startsWith(event_id, '%s/') AND schema_name = 'signed_up'", neighbour)))

@@ -7,6 +7,8 @@ package lag
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -62,4 +64,64 @@ func Await(ctx context.Context, endpoint string, progress func(left int64)) erro
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// Through returns when every consumer has been given what the log holds by now, whatever comes meanwhile: Await would wait
+// for a moment in which nothing is under way. The endpoint is event_log's admin.endpoint, as an http:// address.
+func Through(ctx context.Context, admin string) error {
+	var upTo []uint64
+	for {
+		p, err := positions(ctx, admin)
+		if err == nil && upTo == nil {
+			upTo = make([]uint64, len(p.Positions))
+			for i := range p.Positions {
+				upTo[i] = p.Positions[i].Next
+			}
+		}
+		if err == nil && p.through(upTo) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for consumers of the log to come to %v, they are at %+v: %w", upTo, p.Consumers, errors.Join(err, ctx.Err()))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// standing is what the admin endpoint says.
+type standing struct {
+	Positions []struct {
+		Next uint64 `json:"next"`
+	} `json:"positions"`
+	Consumers []struct {
+		Consumer  string            `json:"consumer"`
+		Delivered []uint64          `json:"delivered"`
+		Blocked   map[string]string `json:"blocked"`
+	} `json:"consumers"`
+}
+
+func (s *standing) through(upTo []uint64) bool {
+	for _, c := range s.Consumers {
+		for p, next := range upTo {
+			if p >= len(c.Delivered) || c.Delivered[p] < next {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func positions(ctx context.Context, admin string) (*standing, error) {
+	s := &standing{}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/consumers", nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer func() { _ = resp.Body.Close() }() // it is read to its end
+	return s, json.NewDecoder(resp.Body).Decode(s)
 }
