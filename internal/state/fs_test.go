@@ -208,18 +208,3 @@ func flip(t testing.TB, path string, at int) {
 	b[at] ^= 0x10
 	require.NoError(t, os.WriteFile(path, b, 0o600))
 }
-
-// tmpfs mounts a small file system, or skips the test.
-func tmpfs(t *testing.T, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("NOT TESTED on a real file system: mounting a tmpfs: %v (run as root)", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Errorf("unmounting %s: %v", dir, err)
-		}
-	})
-	return dir
-}

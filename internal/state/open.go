@@ -165,8 +165,7 @@ func (p *Pebble) open(o Options) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			p.closed = true // nobody has it yet
-			close(p.idle)
+			p.shut()
 			_ = p.closePebble()
 		}
 	}()

@@ -140,13 +140,6 @@ func TestASecondProcessIsRefused(t *testing.T) {
 }
 
 func TestAReadOnlyDirectoryIsRefused(t *testing.T) {
-	t.Run("mounted", func(t *testing.T) {
-		dir := tmpfs(t, "size=16m")
-		p := open(t, dir, Options{MinFreeBytes: 1})
-		require.NoError(t, p.Close())
-		require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
-		refused(t, dir, Options{MinFreeBytes: 1}, ErrReadOnly, "mount the file system for writing")
-	})
 	f := func(code syscall.Errno) {
 		t.Helper()
 		d := newSmallDisk(64 << 20)

@@ -278,6 +278,16 @@ func (p *Pebble) leave() {
 	}
 }
 
+// shut lets no call begin any more. It is called once.
+func (p *Pebble) shut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.calls == 0 {
+		close(p.idle)
+	}
+}
+
 // Close waits for the calls under way and releases the directory. Where they cannot end, because the disk is full or
 // has failed, it leaves the directory as a kill -9 would and returns the error.
 func (p *Pebble) Close() error {
@@ -290,14 +300,8 @@ func (p *Pebble) Close() error {
 }
 
 func (p *Pebble) close() error {
-	p.mu.Lock()
-	p.closed = true
-	if p.calls == 0 {
-		close(p.idle)
-	}
-	p.mu.Unlock()
+	p.shut()
 	p.guard.close()
-
 	err := p.closePebble()
 	p.guard.fence()
 	p.guard.synced.close()
