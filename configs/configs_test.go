@@ -32,6 +32,7 @@ const patience = 60 * time.Second
 var required = map[string][]string{
 	"quickstart.yaml": nil,
 	"gateway.yaml":    {"MILLRACE_CLICKHOUSE=127.0.0.1:9000"},
+	"kafka.yaml":      {"MILLRACE_CLICKHOUSE=127.0.0.1:9000", "MILLRACE_KAFKA=127.0.0.1:9092"},
 	"agent.yaml":      {"MILLRACE_GATEWAY=127.0.0.1:4317", "MILLRACE_SEGMENT_KEY=k"},
 }
 

@@ -147,6 +147,7 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=100
 # Small.
 num.network.threads=1
 num.io.threads=2
