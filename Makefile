@@ -77,6 +77,10 @@ fuzz: ## Run every fuzz target for FUZZTIME
 bench: ## Measure against contrib and write docs/benchmarks.md's figures (a quarter of an hour)
 	@scripts/bench.sh -write docs/benchmarks.md
 
+.PHONY: bench-log
+bench-log: ## Measure what the event log costs and write it into docs/benchmarks.md (ten minutes)
+	@scripts/bench.sh -only log -write docs/benchmarks.md
+
 .PHONY: bench-memory
 bench-memory: ## Send 10 million events and write how much memory that took (five minutes)
 	@scripts/bench.sh -only memory -write docs/benchmarks.md

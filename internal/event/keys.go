@@ -24,6 +24,7 @@ const (
 // source are as in Event. One goroutine at a time.
 type KeyReader struct {
 	fields   []string
+	lengths  uint64 // bit n: a field of that length, modulo 64; most attributes are told apart by it
 	values   []string
 	resource []string
 	source   Reader // for tenant and source of a resource
@@ -32,7 +33,11 @@ type KeyReader struct {
 // NewKeyReader reads the fields given, at most 16.
 func NewKeyReader(fields ...string) *KeyReader {
 	fields = fields[:min(len(fields), maxFields)]
-	return &KeyReader{fields: fields, values: make([]string, len(fields)), resource: make([]string, len(fields))}
+	r := &KeyReader{fields: fields, values: make([]string, len(fields)), resource: make([]string, len(fields))}
+	for _, f := range fields {
+		r.lengths |= 1 << (len(f) & 63)
+	}
+	return r
 }
 
 // Keys are the fields of one event: views into the batch, valid within the call.
@@ -74,6 +79,9 @@ func (r *KeyReader) Each(b Batch, f func(i int, k Keys)) {
 func (r *KeyReader) read(lr plog.LogRecord) {
 	var found [maxFields]bool
 	for k, v := range lr.Attributes().All() {
+		if r.lengths>>(len(k)&63)&1 == 0 {
+			continue
+		}
 		for at, field := range r.fields {
 			if len(field) == len(k) && field == k && !found[at] {
 				if s := text(v); s != "" {

@@ -24,6 +24,7 @@ type options struct {
 	rounds       int
 	events       int
 	memoryEvents int
+	ids          int
 	write        string // the page, or ""
 }
 
@@ -53,14 +54,16 @@ func parse(args []string) (*options, error) {
 		return n
 	}
 	events, memoryEvents := number("BENCH_EVENTS", 500_000), number("BENCH_MEMORY_EVENTS", 10_000_000)
+	ids := number("BENCH_IDS", 10_000_000)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := fs.String("only", "exporter,process,build,profile", "sections: exporter, process, memory (some minutes), build, profile")
+	only := fs.String("only", "exporter,process,build,profile", "sections: exporter, process, log (some minutes), memory (some minutes), build, profile")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often each comparison is repeated")
 	fs.IntVar(&o.events, "events", events, "events of one measurement ($BENCH_EVENTS)")
 	fs.IntVar(&o.memoryEvents, "memory-events", memoryEvents, "events of the memory section ($BENCH_MEMORY_EVENTS)")
+	fs.IntVar(&o.ids, "ids", ids, "event IDs of the log section ($BENCH_IDS)")
 	fs.StringVar(&o.write, "write", "", "page whose measured part is replaced, such as docs/benchmarks.md")
 	if err := fs.Parse(args); err != nil {
 		return nil, flag.ErrHelp // the flag set has said why
@@ -76,6 +79,7 @@ func parse(args []string) (*options, error) {
 	atLeast("rounds", o.rounds, 1)
 	atLeast("events", o.events, 1000)
 	atLeast("memory-events", o.memoryEvents, 1000)
+	atLeast("ids", o.ids, 20_000)
 	var err error
 	o.sections, err = chosen(*only)
 	return &o, errors.Join(append(errs, err)...)
@@ -96,7 +100,7 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	found := []section{b.machine(ctx)}
 	found[0].print(out)
 	steps := map[string]func(context.Context) (section, error){
-		"exporter": b.exporterStep, "process": b.process, "memory": b.memory, "build": b.build, "profile": b.profile,
+		"exporter": b.exporterStep, "process": b.process, "log": b.eventLog, "memory": b.memory, "build": b.build, "profile": b.profile,
 	}
 	for _, name := range o.sections {
 		s, err := steps[name](ctx)
