@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"strings"
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
@@ -104,7 +104,7 @@ func (x *eventsExporter) deliver(ctx context.Context, d *delivery.Delivery, batc
 	if err != nil {
 		return err
 	}
-	r := &run{eventsExporter: x, d: d, coordinator: d.Coordinator(), batch: batch, layout: f.layout, facts: f, name: x.id.String()}
+	r := &run{eventsExporter: x, d: d, coordinator: d.Coordinator(), batch: batch, layout: f.layout, facts: f, name: x.planName()}
 	if r.at, err = x.observe(lookCtx, r); err != nil {
 		return err
 	}
@@ -117,13 +117,6 @@ func (x *eventsExporter) deliver(ctx context.Context, d *delivery.Delivery, batc
 		if r.plan, err = decodePlan(raw); err != nil {
 			return blocked("reading the plan of %s: %w: reset the pipeline's position behind it", d.ID, err)
 		}
-		if r.plan.tables != x.tablesHash() {
-			x.logger.Warn("The configuration names other tables than when this delivery was first sent: it is sent to these, and what of it the others have stays there",
-				zap.Stringer("delivery", d.ID))
-			r.plan, raw = nil, nil
-		}
-	}
-	if raw != nil {
 		err = r.follow(ctx)
 	} else {
 		err = r.begin(ctx)
@@ -167,10 +160,9 @@ func blocked(format string, args ...any) error {
 	return &delivery.BlockedError{Err: fmt.Errorf(format, args...)}
 }
 
-func (x *eventsExporter) tablesHash() uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(x.cfg.Database + "\x00" + x.cfg.Events.Name + "\x00" + x.cfg.FailedEvents.Name))
-	return h.Sum64()
+// planName is that of this exporter's plans among the pipeline's. A plan does not hold for other tables.
+func (x *eventsExporter) planName() string {
+	return strings.Join([]string{x.id.String(), x.cfg.Database, x.cfg.Events.Name, x.cfg.FailedEvents.Name}, " ")
 }
 
 // observe returns how far the tables' counts of blocks were at the pipeline's last checkpoint, or a little after it but
@@ -202,7 +194,7 @@ func (r *run) begin(ctx context.Context) error {
 	name, value := r.layout.encoding()
 	n := r.batch.Len()
 	r.plan = &plan{
-		tables: r.tablesHash(), layout: name, records: uint64(n), bound: r.now().UnixNano(),
+		layout: name, records: uint64(n), bound: r.now().UnixNano(),
 		events: tablePlan{mark: r.at.events, next: 1, pieces: []piece{{rows: spans{{0, n}}, fresh: true}}},
 		failed: tablePlan{mark: r.at.failed},
 	}
@@ -210,7 +202,7 @@ func (r *run) begin(ctx context.Context) error {
 	r.built = builtBoth
 	events := r.eventsStage()
 	if groups := events.cut(&r.plan.events.pieces[0]); len(groups) > 1 {
-		events.split(0, groups)
+		events.split(groups)
 		r.built = builtNothing
 	}
 	if err := r.keep(name, value); err != nil {

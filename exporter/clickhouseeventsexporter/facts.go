@@ -159,8 +159,8 @@ func oneLine(sql string) string { return strings.Join(strings.Fields(sql), " ") 
 
 // bringUpWindow makes the table remember as much as the configuration says, and sees to it that it then does.
 func (t *tables) bringUpWindow(ctx context.Context, table *TableConfig, f *tableFacts) error {
-	want, wantSeconds := uint64(t.cfg.Deduplication.Window), t.cfg.Deduplication.ReplicatedWindow
-	if f.window >= want && (!f.replicated || f.seconds >= wantSeconds) {
+	want, wantLasts := uint64(t.cfg.Deduplication.Window), t.cfg.Deduplication.ReplicatedWindow
+	if f.window >= want && (!f.replicated || f.seconds >= wantLasts) {
 		return nil
 	}
 	engine := "MergeTree"
@@ -183,7 +183,7 @@ func (t *tables) bringUpWindow(ctx context.Context, table *TableConfig, f *table
 	if f.window, f.seconds, err = t.window(ctx, d); err != nil {
 		return err
 	}
-	if f.window < want || f.replicated && f.seconds < wantSeconds {
+	if f.window < want || f.replicated && f.seconds < wantLasts {
 		return fmt.Errorf("table %s.%s still remembers only %d INSERTs after %q", t.cfg.Database, table.Name, f.window, oneLine(alter))
 	}
 	return nil

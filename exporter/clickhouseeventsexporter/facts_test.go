@@ -75,16 +75,16 @@ func TestAViewThatWouldCountTwiceIsRefused(t *testing.T) {
 	x := newDeliverer(t, nil, nil)
 	x.withViews(0)
 	c := newCoordinator("one")
-	f := func(table, mend string) {
+	f := func(mend string) {
 		t.Helper()
 		err := x.ConsumeLogs(c.attempt(t, 0, 1, false), some(t, "a", 0, 10))
 		require.ErrorContains(t, err, "which would count an INSERT that the event log repeats twice: run `"+mend+"`, or set deduplication.views: warn")
 		require.False(t, delivery.Blocked(err), "it heals")
 		x.engine.Exec(mend)
 	}
-	f("copies", "ALTER TABLE `analytics`.`copies` MODIFY SETTING non_replicated_deduplication_window = 10000")
-	f("firsts", "ALTER TABLE `analytics`.`firsts` MODIFY SETTING non_replicated_deduplication_window = 10000")
-	f("per name", "ALTER TABLE `analytics`.`per name` MODIFY SETTING non_replicated_deduplication_window = 10000")
+	f("ALTER TABLE `analytics`.`copies` MODIFY SETTING non_replicated_deduplication_window = 10000")
+	f("ALTER TABLE `analytics`.`firsts` MODIFY SETTING non_replicated_deduplication_window = 10000")
+	f("ALTER TABLE `analytics`.`per name` MODIFY SETTING non_replicated_deduplication_window = 10000")
 	require.NoError(t, x.ConsumeLogs(c.attempt(t, 0, 1, false), some(t, "a", 0, 10)))
 
 	// A view that keeps its rows itself, made while we run.

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,8 +68,7 @@ func (in *inserter) insert(ctx context.Context, table string, block proto.Input,
 	if token != "" {
 		// While an INSERT of this ID still runs, cut off from us, the server refuses a second one: it is tried again.
 		query.QueryID = token
-		query.Settings = append(tokenSettings[:len(tokenSettings):len(tokenSettings)],
-			ch.Setting{Key: "insert_deduplication_token", Value: token, Important: true})
+		query.Settings = slices.Concat(tokenSettings, []ch.Setting{{Key: "insert_deduplication_token", Value: token, Important: true}})
 		query.OnProfileEvents = func(_ context.Context, events []ch.ProfileEvent) error {
 			for i := range events {
 				switch events[i].Name {
@@ -113,17 +113,17 @@ var (
 	}
 	// plainSettings are for INSERTs without an event log before them: the tables' window is not for these, and two
 	// batches that happen to be equal are both stored.
-	plainSettings = append(insertSettings[:len(insertSettings):len(insertSettings)],
-		ch.Setting{Key: "insert_deduplicate", Value: "0", Important: true},
-		ch.Setting{Key: "deduplicate_insert", Value: "disable"},
-	)
-	tokenSettings = append(insertSettings[:len(insertSettings):len(insertSettings)],
-		ch.Setting{Key: "insert_deduplicate", Value: "1", Important: true},
-		ch.Setting{Key: "deduplicate_insert", Value: "enable"}, // since 26: goes before insert_deduplicate
-		ch.Setting{Key: "deduplicate_blocks_in_dependent_materialized_views", Value: "1", Important: true},
+	plainSettings = slices.Concat(insertSettings, []ch.Setting{
+		{Key: "insert_deduplicate", Value: "0", Important: true},
+		{Key: "deduplicate_insert", Value: "disable"},
+	})
+	tokenSettings = slices.Concat(insertSettings, []ch.Setting{
+		{Key: "insert_deduplicate", Value: "1", Important: true},
+		{Key: "deduplicate_insert", Value: "enable"}, // since 26: goes before insert_deduplicate
+		{Key: "deduplicate_blocks_in_dependent_materialized_views", Value: "1", Important: true},
 		// The token counts within one block: the block that we send must not be cut.
-		ch.Setting{Key: "use_strict_insert_block_limits", Value: "0"},
-	)
+		{Key: "use_strict_insert_block_limits", Value: "0"},
+	})
 )
 
 func insertStatement(database, table string, block proto.Input) string {

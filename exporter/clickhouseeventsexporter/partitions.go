@@ -146,7 +146,7 @@ func (p *partitioning) bound(x *extent) uint64 {
 	}
 	product := uint64(1)
 	for _, t := range p.terms {
-		n := uint64(1)
+		var n uint64
 		switch {
 		case t.period == nil:
 			n = uint64(x.changes[slices.Index(placeTexts, t.column)] + 1)

@@ -14,8 +14,6 @@ import (
 // or leaves them out for the same reasons. Everything in it that a decision was taken by is pinned; what is not in it
 // is a function of the records.
 type plan struct {
-	// tables is a hash of the database's and tables' names: a plan does not hold for other tables.
-	tables uint64
 	// layout names the kept layout that the events are mapped by.
 	layout string
 	// records is how many the delivery had.
@@ -111,7 +109,6 @@ var errPlan = errors.New("the plan is damaged, or of a newer version")
 
 func (p *plan) encode() []byte {
 	b := []byte{planVersion}
-	b = binary.BigEndian.AppendUint64(b, p.tables)
 	b = appendText(b, p.layout)
 	b = binary.AppendUvarint(b, p.records)
 	b = binary.AppendVarint(b, p.bound)
@@ -232,7 +229,7 @@ func decodePlan(b []byte) (*plan, error) {
 		return nil, errPlan
 	}
 	r := &planReader{b: b[1:]}
-	p := &plan{tables: r.fixed(), layout: r.text(), records: r.uvarint()}
+	p := &plan{layout: r.text(), records: r.uvarint()}
 	var size int
 	if p.bound, size = binary.Varint(r.b); size <= 0 {
 		return nil, errPlan

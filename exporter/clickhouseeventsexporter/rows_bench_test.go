@@ -8,7 +8,10 @@ import (
 	"github.com/ClickHouse/ch-go/compress"
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/exporter/exportertest"
 
+	"github.com/millrace/millrace/exporter/clickhouseeventsexporter/internal/metadata"
+	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/millrace/millrace/testbed/load"
@@ -77,4 +80,52 @@ func BenchmarkRows(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkDelivery is what the way behind an event log costs more than the other: reading a batch into columns, and
+// here also the plan and the column of tokens.
+func BenchmarkDelivery(b *testing.B) {
+	const n = 10_000
+	snap, batch := shop(b, n)
+	cfg := createDefaultConfig().(*Config)
+	x, err := newEventsExporter(exportertest.NewNopSettings(metadata.Type), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x.blocks = make(chan *block, 1)
+	l := newLayout(snap, nil)
+	var buf proto.Buffer
+	encode := func(rows int, input proto.Input) {
+		buf.Reset()
+		block := proto.Block{Rows: rows, Columns: len(input)}
+		if err := block.EncodeRawBlock(&buf, proto.Version, input); err != nil {
+			b.Fatal(err)
+		}
+	}
+	measure := func(name string, f func()) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
+		})
+	}
+	measure("alone", func() {
+		block := x.takeBlock(l)
+		x.build(b.Context(), block, batch)
+		encode(block.events.rows, block.events.columns())
+		x.giveBlock(block)
+	})
+	c := newCoordinator("one")
+	known := &tableFacts{partitioning: parsePartitioning(cfg.Events.PartitionBy)}
+	measure("behind a log", func() {
+		r := &run{eventsExporter: x, d: delivery.New(c.id, 1, c), coordinator: c, batch: batch, layout: l, facts: &facts{layout: l, events: known, failed: known}, name: "x"}
+		if err := r.begin(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		s := r.eventsStage()
+		encode(s.rows(), s.input(s.token(&r.plan.events.pieces[0]), s.rows()))
+		x.giveBlock(r.block)
+	})
 }

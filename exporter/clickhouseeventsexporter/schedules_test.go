@@ -390,3 +390,21 @@ func TestAServerThatDiedBetweenATokenAndItsRows(t *testing.T) {
 	f("a", "rows", outcomeRepaired)
 	f("b", "tokens", outcomeFound)
 }
+
+// TestOtherTablesInTheConfigurationAreOtherTables replays a delivery, some events of which were refused, into another table.
+func TestOtherTablesInTheConfigurationAreOtherTables(t *testing.T) {
+	x := newDeliverer(t, nil, nil)
+	x.engine.Exec("ALTER TABLE events ADD CONSTRAINT no_poison CHECK event_id NOT IN ('a1', 'a7')")
+	c := newCoordinator("one")
+	ld := some(t, "a", 0, 10)
+	require.NoError(t, x.ConsumeLogs(c.attempt(t, 0, 1, false), ld))
+	require.Equal(t, "8/8\t2/2", x.counts())
+	x.change = func(c *Config) { c.Events.Name, c.FailedEvents.Name = "events2", "failed2" }
+	for range 2 {
+		c = c.restarted()
+		x.restart()
+		require.NoError(t, x.ConsumeLogs(c.attempt(t, 0, 1, true), ld))
+		require.Equal(t, "10\t0", x.engine.Query("SELECT (SELECT count() FROM events2), (SELECT count() FROM failed2)"))
+	}
+	require.Equal(t, "8/8\t2/2", x.counts())
+}

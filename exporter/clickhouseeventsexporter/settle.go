@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -63,7 +64,7 @@ func (s *stage) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	s.split(0, groups)
+	s.split(groups)
 	return s.bind(ctx)
 }
 
@@ -128,15 +129,15 @@ func (s *stage) cut(p *piece) [][]int {
 	return s.facts.partitioning.cut(places, limit)
 }
 
-// split puts new pieces in the place of one. They count after they are bound.
-func (s *stage) split(at int, groups [][]int) {
-	repairs := s.plan.pieces[at].repairs
+// split puts new pieces in the place of the first. They count after they are bound.
+func (s *stage) split(groups [][]int) {
+	repairs := s.plan.pieces[0].repairs
 	pieces := make([]piece, len(groups))
 	for i, g := range groups {
 		pieces[i] = piece{number: s.plan.next, rows: spansOf(g), repairs: repairs, fresh: true}
 		s.plan.next++
 	}
-	s.plan.pieces = slices.Concat(s.plan.pieces[:at:at], pieces, s.plan.pieces[at+1:])
+	s.plan.pieces = slices.Concat(pieces, s.plan.pieces[1:])
 }
 
 // Outcomes of INSERTs that are repeated.
@@ -295,7 +296,7 @@ func (s *stage) refused(ctx context.Context, p *piece, token string, refusal err
 	}
 	s.logger.Warn("ClickHouse refuses rows of a delivery: looking for them by halves", zap.Stringer("delivery", s.d.ID), zap.Int("rows", len(positions)), zap.Error(refusal))
 	half := len(positions) / 2
-	s.split(0, [][]int{positions[:half], positions[half:]})
+	s.split([][]int{positions[:half], positions[half:]})
 	if err := s.bind(ctx); err != nil {
 		return false, err
 	}
@@ -324,7 +325,7 @@ func (s *stage) repair(ctx context.Context, p *piece, token string) (settled boo
 	}
 	log.Warn("The table lacks rows of an INSERT that it takes for stored, or has forgotten: they are sent again under another token")
 	s.plan.pieces[0].repairs++
-	s.split(0, [][]int{missing})
+	s.split([][]int{missing})
 	return false, s.bind(ctx)
 }
 
@@ -365,15 +366,10 @@ func (s *stage) where(token string) (string, []any) {
 		" AND received_time BETWEEN fromUnixTimestamp64Nano(toInt64(?), 'UTC') AND fromUnixTimestamp64Nano(toInt64(?), 'UTC')"
 	args := []any{token, s.extent.time[0], s.extent.time[1], s.extent.received[0], s.extent.received[1]}
 	if !s.extent.manyTenants {
-		sql += " AND tenant_id IN ("
-		for i, tenant := range s.extent.tenants {
-			if i > 0 {
-				sql += ", "
-			}
-			sql += "?"
+		sql += " AND tenant_id IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(s.extent.tenants)), ", ") + ")"
+		for _, tenant := range s.extent.tenants {
 			args = append(args, tenant)
 		}
-		sql += ")"
 	}
 	return sql, args
 }
