@@ -384,3 +384,41 @@ func TestASinkThatIsReachedTwiceInOneAttemptSaysSo(t *testing.T) {
 	require.ErrorIs(t, err, ErrSecondCall)
 	require.True(t, Blocked(err))
 }
+
+// running starts the harness's consumer with the machine's clock.
+func (h *harness) running(change func(*Options)) *Consumer {
+	h.t.Helper()
+	o := h.options()
+	o.Clock, o.MaxWait, o.Grace = SystemClock(), 0, 20*time.Millisecond
+	change(&o)
+	c, err := NewConsumer(h.log, h.store, o)
+	require.NoError(h.t, err)
+	c.Start()
+	return c
+}
+
+func TestStopLetsADeliveryFinishAndCommitsWhereItCame(t *testing.T) {
+	h := newHarness(t, 1)
+	h.log.append(0, records("a")...)
+	reached, release := make(chan struct{}), make(chan struct{})
+	h.next = func(*Delivery, []string) error { close(reached); <-release; return nil }
+	c := h.running(func(o *Options) { o.Grace = time.Minute })
+	<-reached
+	stopped := make(chan error)
+	go func() { stopped <- c.Stop(context.Background()) }()
+	close(release)
+	require.NoError(t, <-stopped)
+	require.Equal(t, []uint64{1}, c.Positions())
+}
+
+func TestStopGivesUpWhatDoesNotEnd(t *testing.T) {
+	h := newHarness(t, 1)
+	h.log.append(0, records("a")...)
+	reached, release := make(chan struct{}), make(chan struct{})
+	h.next = func(*Delivery, []string) error { close(reached); <-release; return nil }
+	c := h.running(func(*Options) {})
+	<-reached
+	require.ErrorContains(t, c.Stop(context.Background()), "it comes again at the next start")
+	close(release)
+	c.workers.Wait()
+}

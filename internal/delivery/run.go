@@ -30,16 +30,18 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-c.o.Clock.After(c.o.Grace):
-		c.giveUp()
-		<-done
 	case <-ctx.Done():
-		c.giveUp()
-		<-done
+	}
+	c.giveUp()
+	select {
+	case <-done:
+	case <-c.o.Clock.After(c.o.Grace):
+		// A commit that waits for space on a full disk, or a sink that does not heed its context: the last checkpoint stands.
+		return fmt.Errorf("consumer %s: what is under way does not end: it comes again at the next start", c.o.Pipeline)
 	}
 	c.gate.Lock()
 	err := c.checkpoint()
 	c.gate.Unlock()
-	c.giveUp()
 	if errors.Is(err, state.ErrFull) {
 		c.o.Logger.Warn("The last checkpoint found the disk full: deliveries since the one before come again at the next start, under their own names",
 			zap.Error(err))
