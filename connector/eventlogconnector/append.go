@@ -36,8 +36,9 @@ type scratch struct {
 	keys      *event.KeyReader
 	digest    *idindex.Digest
 	prints    []idindex.Fingerprint
-	printed   []int // by fingerprint: the event's position
-	partition []int // by event; negative: not appended
+	printed   []int  // by fingerprint: the event's position
+	own       []bool // by fingerprint: the event came with its ID
+	partition []int  // by event; negative: not appended
 	times     []pcommon.Timestamp
 	chunks    []segmentlog.Chunk
 	highs     []int64 // by partition: the highest event time
@@ -80,7 +81,8 @@ func (l *eventLog) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 
 	claim := l.door.Begin(s.prints, start.UnixNano())
 	defer func() { claim.Abort(errNotAppended) }() // does nothing once it is committed
-	if redelivered && len(claim.Fresh()) == 0 {
+	if redelivered && !s.anyNew(claim) {
+		claim.Abort(errNotAppended) // of IDs that were given just now
 		l.telemetry.EventLogRedelivered.Add(ctx, 1)
 		if err := claim.Wait(ctx); err != nil {
 			return l.refuse(ctx, n, err)
@@ -118,9 +120,19 @@ func (l *eventLog) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 
 var errNotAppended = errors.New("the batch was not appended")
 
+// anyNew says whether an event that came with an ID is one that the log does not have.
+func (s *scratch) anyNew(claim *idindex.Claim) bool {
+	for i, v := range claim.Verdicts {
+		if v == idindex.Fresh && s.own[i] {
+			return true
+		}
+	}
+	return false
+}
+
 // look reads the keys of every event: its fingerprint, if it has an ID, and its partition.
 func (l *eventLog) look(s *scratch, batch event.Batch) {
-	s.prints, s.printed, s.partition, s.times = s.prints[:0], s.printed[:0], s.partition[:0], s.times[:0]
+	s.prints, s.printed, s.own, s.partition, s.times = s.prints[:0], s.printed[:0], s.own[:0], s.partition[:0], s.times[:0]
 	idFields := len(l.cfg.Deduplication.Fields)
 	last := idFields - 1
 	unkeyed := int(l.spread.Add(1) % uint32(l.cfg.Partitions))
@@ -128,7 +140,8 @@ func (l *eventLog) look(s *scratch, batch event.Batch) {
 		s.times = append(s.times, k.Time)
 		if l.cfg.Deduplication.Enabled {
 			id := k.Values[last]
-			if id == "" && l.cfg.Deduplication.MissingID == missingGenerate {
+			own := id != ""
+			if !own && l.cfg.Deduplication.MissingID == missingGenerate {
 				id = newID()
 				k.SetID(id)
 			}
@@ -140,6 +153,7 @@ func (l *eventLog) look(s *scratch, batch event.Batch) {
 				s.digest.AddString(id)
 				s.prints = append(s.prints, s.digest.Sum())
 				s.printed = append(s.printed, i)
+				s.own = append(s.own, own)
 			}
 		}
 		at := unkeyed

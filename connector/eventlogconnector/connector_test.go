@@ -207,6 +207,18 @@ func TestWhatIsInAKafkaRecordIsAppendedOnce(t *testing.T) {
 	f(spoofed, 10, "")
 }
 
+func TestAnIDThatTheLogGaveDoesNotMakeARedeliveryNew(t *testing.T) {
+	h := newHarness(t, func(c *Config) { c.Deduplication.MissingID = missingGenerate })
+	ctx := client.NewContext(context.Background(), client.Info{Metadata: client.NewMetadata(map[string][]string{
+		"kafka.topic": {"events"}, "kafka.partition": {"0"}, "kafka.offset": {"7", "8"},
+	})})
+	for range 2 {
+		require.NoError(t, h.ConsumeLogs(ctx, events("acme", "", "own", "")))
+		h.awaitStored(3)
+	}
+	require.EqualValues(t, 1, h.counter("event_log_redelivered"))
+}
+
 func TestALogOfAnotherNatureIsRefusedAndNotTouched(t *testing.T) {
 	f := func(change func(h *harness), want string) {
 		t.Helper()

@@ -107,7 +107,6 @@ type harness struct {
 	dir   string
 	cfg   *Config
 	sinks map[pipeline.ID]*sink
-	conf  map[string]any
 
 	store     *state.Pebble
 	telemetry *componenttest.Telemetry

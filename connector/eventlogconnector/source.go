@@ -34,7 +34,8 @@ func originOf(ctx context.Context) origin {
 		return origin{}
 	}
 	get := func(key string) string {
-		if v := info.Metadata.Get(key); len(v) == 1 {
+		// The receiver adds the record's own headers. Its own value comes first.
+		if v := info.Metadata.Get(key); len(v) > 0 {
 			return v[0]
 		}
 		return ""
@@ -121,7 +122,9 @@ func (l *eventLog) beginSource(ctx context.Context, o origin) (redelivered bool,
 	return claim.Verdict != idindex.Fresh, done, nil
 }
 
-// madeAnew takes a topic for one that was deleted and made anew.
+// madeAnew takes a topic for one that was deleted and made anew: an offset is known, and an ID that came with it is
+// not. It may also be a group that was set back to records whose IDs have left the horizon; those are then stored again,
+// which is better than to drop what is new.
 func (l *eventLog) madeAnew(o origin) {
 	l.logger.Warn("A Kafka record's topic, partition and offset are known, and its events are not: the topic was made anew, and is taken as new",
 		zap.String("topic", o.topic), zap.Int32("partition", o.partition), zap.Int64("offset", o.offset))

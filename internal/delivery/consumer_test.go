@@ -29,6 +29,7 @@ type harness struct {
 }
 
 func newHarness(t *testing.T, partitions int) *harness {
+	t.Helper()
 	h := &harness{t: t, log: newMemLog(partitions), store: newMemStore(), clock: &manualClock{}}
 	h.next = func(*Delivery, []string) error { return nil }
 	h.restart()

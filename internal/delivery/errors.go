@@ -15,7 +15,7 @@ func Blocked(err error) bool {
 		return false
 	}
 	for {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree is walked by hand
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			branches := joined.Unwrap()
 			for _, b := range branches {
 				if !Blocked(b) {

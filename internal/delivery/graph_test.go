@@ -3,9 +3,9 @@
 package delivery
 
 import (
-	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
@@ -40,7 +40,8 @@ func TestCheckGraphRefusesWhatBreaksThePromiseAndNamesTheMend(t *testing.T) {
 		return map[string]any{
 			"brokers":         []any{brokers},
 			"message_marking": map[string]any{"after": after, "on_error": onError, "on_permanent_error": onPermanent},
-			"error_backoff":   map[string]any{"enabled": backoff},
+			"error_backoff":   map[string]any{"enabled": backoff, "initial_interval": "1s", "max_interval": 10 * time.Second, "multiplier": 1.5},
+			"initial_offset":  "earliest",
 		}
 	}
 	receivers := func(m map[string]any) map[string]any { return map[string]any{"receivers": m} }
@@ -55,7 +56,7 @@ func TestCheckGraphRefusesWhatBreaksThePromiseAndNamesTheMend(t *testing.T) {
 			require.ErrorContains(t, err, w)
 		}
 		var joined interface{ Unwrap() []error }
-		require.True(t, errors.As(err, &joined))
+		require.ErrorAs(t, err, &joined)
 		require.Len(t, joined.Unwrap(), len(want))
 	}
 	door := "logs/in: otlp | memory_limiter schema_validation | event_log"
@@ -90,6 +91,21 @@ func TestCheckGraphRefusesWhatBreaksThePromiseAndNamesTheMend(t *testing.T) {
 	f(receivers(map[string]any{"kafka": kafka(true, true, false, true, "a:9092")}), kafkaDoor, "set receivers::kafka::message_marking::on_error: false")
 	f(receivers(map[string]any{"kafka": kafka(true, false, true, true, "a:9092")}), kafkaDoor, "message_marking::on_permanent_error: false")
 	f(receivers(map[string]any{"kafka": kafka(true, false, false, false, "a:9092")}), kafkaDoor, "set receivers::kafka::error_backoff::enabled: true")
+	with := func(path, key string, value any) map[string]any {
+		k := kafka(true, false, false, true, "a:9092")
+		if path == "" {
+			k[key] = value
+		} else {
+			k[path].(map[string]any)[key] = value
+		}
+		return receivers(map[string]any{"kafka": k})
+	}
+	f(with("error_backoff", "initial_interval", "0s"), kafkaDoor, "set receivers::kafka::error_backoff::initial_interval: 1s")
+	f(with("error_backoff", "max_interval", int64(0)), kafkaDoor, "set receivers::kafka::error_backoff::max_interval: 1s")
+	f(with("error_backoff", "multiplier", 0), kafkaDoor, "set receivers::kafka::error_backoff::multiplier: 1.5")
+	f(with("", "initial_offset", "latest"), kafkaDoor, "set receivers::kafka::initial_offset: earliest")
+	f(with("", "brokers", []any{"b:1", "a:1"}), []string{"logs/a: kafka | | event_log", "logs/b: kafka | | event_log", "logs: event_log | | nop"},
+		"kafka reaches the log on two paths")
 	f(receivers(map[string]any{"kafka": kafka(true, false, false, true, "a:9092"), "kafka/b": kafka(true, false, false, true, "b:9092")}),
 		[]string{"logs/in: kafka kafka/b | | event_log", "logs: event_log | | nop"}, "give each cluster an event_log of its own")
 }

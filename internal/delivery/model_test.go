@@ -34,7 +34,6 @@ type counter struct {
 	next    func(ctx context.Context, ld plog.Logs) error
 	state   map[string]*tally // published; key: partition or stage, and key
 	changed map[string]bool
-	calls   *int
 	fail    func() error // after the overlay was made, before passing on
 	aborts  int
 }
@@ -276,6 +275,7 @@ func (w *world) newConsumer() (*Consumer, error) {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
 	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 0)), log: newMemLog(3), store: newMemStore(), fails: true}
 	for i := range w.sinks {
 		w.sinks[i] = &sink{t: t, rows: map[string][]string{}, window: 7, fail: func() (error, error) {

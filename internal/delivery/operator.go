@@ -81,12 +81,13 @@ func (c *Consumer) Advance(to []uint64) (uint64, error) {
 	c.gate.Lock()
 	defer c.gate.Unlock()
 	var skipped uint64
-	for p, part := range c.partitions {
-		if part.next >= to[p] {
+	for p, at := range to[:min(len(to), len(c.partitions))] {
+		part := c.partitions[p]
+		if part.next >= at {
 			continue
 		}
-		skipped += to[p] - part.next
-		part.pass(to[p] - 1)
+		skipped += at - part.next
+		part.pass(at - 1)
 		for len(part.pending) > 0 && part.pending[0].last < part.next {
 			part.pending = part.pending[1:]
 		}

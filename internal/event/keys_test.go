@@ -15,7 +15,7 @@ import (
 // threeResources has events a to f over resources and scopes; a user stands on some.
 func threeResources() Batch {
 	ld := plog.NewLogs()
-	add := func(rl plog.ResourceLogs, sl plog.ScopeLogs, name string) {
+	add := func(sl plog.ScopeLogs, name string) {
 		lr := sl.LogRecords().AppendEmpty()
 		lr.SetEventName(name)
 		lr.Attributes().PutStr(keyID, "id-"+name)
@@ -30,18 +30,18 @@ func threeResources() Batch {
 	s := one.ScopeLogs().AppendEmpty()
 	s.Scope().SetName("s1")
 	s.SetSchemaUrl("scope-url")
-	add(one, s, "a")
-	add(one, s, "b")
+	add(s, "a")
+	add(s, "b")
 	s = one.ScopeLogs().AppendEmpty()
 	s.Scope().SetName("s2")
-	add(one, s, "c")
+	add(s, "c")
 	ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty() // nothing in it
 	two := ld.ResourceLogs().AppendEmpty()
 	two.Resource().Attributes().PutStr(keyUser, "resource's")
 	s = two.ScopeLogs().AppendEmpty()
-	add(two, s, "d")
-	add(two, s, "e")
-	add(two, s, "f")
+	add(s, "d")
+	add(s, "e")
+	add(s, "f")
 	return FromLogs(ld)
 }
 

@@ -59,7 +59,7 @@ func (b *bench) exporterStep(ctx context.Context) (s section, err error) {
 		}
 		row := func(name string, decimals int, contrib, ours series, dress string) {
 			ratio := ours.over(contrib)
-			t.rows = append(t.rows, []string{name, contrib.spread(decimals), ours.spread(decimals), dress + fixed(ratio.median(), 2) + dress, ratio.all(2)})
+			t.rows = append(t.rows, []string{name, contrib.spread(decimals), ours.spread(decimals), dress + fixed(ratio.median(), 2) + dress, ratio.all()})
 		}
 		row("client CPU, µs", 2, contrib.client, ours.client, "**")
 		row("server CPU: insert, µs", 2, contrib.insert, ours.insert, "")

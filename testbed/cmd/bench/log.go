@@ -28,16 +28,15 @@ type node struct {
 	env           []string
 }
 
-// startNode starts a collector with a data directory of its own, or the one given.
-func (b *bench) startNode(ctx context.Context, config, data string, env ...string) (*node, error) {
+// startNode starts a collector with a data directory of its own.
+func (b *bench) startNode(ctx context.Context, config string, env ...string) (*node, error) {
 	addrs, err := freeAddrs(2)
 	if err != nil {
 		return nil, err
 	}
-	if data == "" {
-		if data, err = os.MkdirTemp(b.dir, "data-"); err != nil {
-			return nil, fmt.Errorf("making a directory for the data: %w", err)
-		}
+	data, err := os.MkdirTemp(b.dir, "data-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory for the data: %w", err)
 	}
 	schemas, err := schemaDir()
 	if err != nil {
@@ -166,7 +165,7 @@ func (b *bench) price(ctx context.Context) (ratio float64, t table, err error) {
 	for round := range b.rounds {
 		for _, config := range []string{"nop", "log"} {
 			b.out.Live(fmt.Sprintf("  log: price, round %d of %d, %s", round+1, b.rounds, config))
-			n, err := b.startNode(ctx, config, "", "BENCH_IDS=10000000")
+			n, err := b.startNode(ctx, config, "BENCH_IDS=10000000")
 			if err != nil {
 				return 0, t, err
 			}
@@ -186,18 +185,18 @@ func (b *bench) price(ctx context.Context) (ratio float64, t table, err error) {
 		caption: "The log's price: OTLP in → `event_log` → `nop` against OTLP in → `nop`",
 		columns: []term.Column{{Name: "collector"}, {Name: "without", Right: true}, {Name: "with", Right: true}, {Name: "ratio, median", Right: true}, {Name: "ratio of each round"}},
 		rows: [][]string{{"CPU, µs an event", costs["nop"].spread(2), costs["log"].spread(2),
-			"**" + fixed(over.median(), 2) + "**", over.all(2)}},
+			"**" + fixed(over.median(), 2) + "**", over.all()}},
 	}, nil
 }
 
 // manyIDs fills one log with IDs, and compares it with one that knows ten thousand. Then it kills the first.
 func (b *bench) manyIDs(ctx context.Context) (flat, restart float64, t table, err error) {
-	few, err := b.startNode(ctx, "log", "", "BENCH_IDS=10000")
+	few, err := b.startNode(ctx, "log", "BENCH_IDS=10000")
 	if err != nil {
 		return 0, 0, t, err
 	}
 	defer func() { err = errors.Join(err, few.Stop(stopTimeout), os.RemoveAll(few.data)) }()
-	many, err := b.startNode(ctx, "log", "", "BENCH_IDS="+strconv.Itoa(b.ids))
+	many, err := b.startNode(ctx, "log", "BENCH_IDS="+strconv.Itoa(b.ids))
 	if err != nil {
 		return 0, 0, t, err
 	}
@@ -242,10 +241,10 @@ func (b *bench) manyIDs(ctx context.Context) (flat, restart float64, t table, er
 	}
 	ratio := fewCost.over(manyCost) // as events a second and core
 	t = table{
-		caption: fmt.Sprintf("%s IDs in the index, against 10,000", term.Number(int64(b.ids))),
+		caption: term.Number(int64(b.ids)) + " IDs in the index, against 10,000",
 		columns: []term.Column{{Name: "collector"}, {Name: "10,000 IDs", Right: true}, {Name: "many IDs", Right: true}, {Name: "ratio of each round"}},
 		rows: [][]string{
-			{"CPU, µs an event", fewCost.spread(2), manyCost.spread(2), manyCost.over(fewCost).all(2)},
+			{"CPU, µs an event", fewCost.spread(2), manyCost.spread(2), manyCost.over(fewCost).all()},
 			{"from a kill -9 to a request acknowledged, s", "", restarts.spread(2), ""},
 			{"RSS, MB", "", fixed(float64(memory)/1e6, 0), ""},
 		},
@@ -262,7 +261,7 @@ func (b *bench) doorToQueryable(ctx context.Context) (p99 float64, t table, err 
 		return 0, t, err
 	}
 	defer func() { err = e.end(ctx, err) }()
-	n, err := b.startNode(ctx, "durable", "", "BENCH_CLICKHOUSE="+e.tcp, "BENCH_DATABASE="+database)
+	n, err := b.startNode(ctx, "durable", "BENCH_CLICKHOUSE="+e.tcp, "BENCH_DATABASE="+database)
 	if err != nil {
 		return 0, t, err
 	}

@@ -56,11 +56,11 @@ func (s series) spread(decimals int) string {
 	return fmt.Sprintf("%s (%s to %s)", fixed(s.median(), decimals), fixed(slices.Min(s), decimals), fixed(slices.Max(s), decimals))
 }
 
-// all writes every value.
-func (s series) all(decimals int) string {
+// all writes every value, which are ratios.
+func (s series) all() string {
 	texts := make([]string, len(s))
 	for i, v := range s {
-		texts[i] = fixed(v, decimals)
+		texts[i] = fixed(v, 2)
 	}
 	return strings.Join(texts, ", ")
 }

@@ -37,7 +37,7 @@ func TestSpreadShowsMedianLeastAndGreatest(t *testing.T) {
 	f(series{1.26}, 1, "1.3")
 	f(series{3, 1, 2}, 0, "2 (1 to 3)")
 	f(series{1234.5, 1000, 2_000_000}, 1, "1,234.5 (1,000.0 to 2,000,000.0)")
-	require.Equal(t, "0.20, 1.00", series{0.2, 1}.all(2))
+	require.Equal(t, "0.20, 1.00", series{0.2, 1}.all())
 }
 
 func TestFixedNumbers(t *testing.T) {

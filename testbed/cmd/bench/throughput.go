@@ -183,7 +183,7 @@ func (b *bench) process(ctx context.Context) (s section, err error) {
 	t := table{columns: []term.Column{{Name: "collector"}, {Name: "contrib", Right: true}, {Name: "Millrace", Right: true}, {Name: "ratio, median", Right: true}, {Name: "ratio of each round"}}}
 	row := func(name string, decimals int, contrib, ours series, dress string) {
 		ratio := ours.over(contrib)
-		t.rows = append(t.rows, []string{name, contrib.spread(decimals), ours.spread(decimals), dress + fixed(ratio.median(), 2) + dress, ratio.all(2)})
+		t.rows = append(t.rows, []string{name, contrib.spread(decimals), ours.spread(decimals), dress + fixed(ratio.median(), 2) + dress, ratio.all()})
 	}
 	row("events a second and core", 0, contrib.perCore, ours.perCore, "**")
 	row("CPU, µs an event", 2, contrib.cpu, ours.cpu, "")
