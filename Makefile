@@ -46,6 +46,11 @@ demo: build engine ## Send a million events through the quickstart and ask for t
 	@go build -o bin/demo ./testbed/cmd/demo
 	@exec bin/demo
 
+.PHONY: chaos
+chaos: build engine ## Kill and break the collector under load, CHAOS_KILLS=100 times, and count what is lost or doubled (a quarter of an hour)
+	@go build -o bin/chaos ./testbed/cmd/chaos
+	@exec bin/chaos -write docs/benchmarks/chaos.csv
+
 .PHONY: test
 test: build engine kafka ## Run all tests
 	@go test ./...

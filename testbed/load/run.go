@@ -40,6 +40,8 @@ type Run struct {
 	gen      *Generator
 	manifest *Manifest // nil where none is kept
 	stats    counters
+	finish   chan struct{} // closed by Finish
+	finished sync.Once
 }
 
 // counters are atomic each for itself: written by the senders, read by Stats at any time.
@@ -89,7 +91,7 @@ func NewRun(cfg RunConfig) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{cfg: cfg, gen: gen}
+	r := &Run{cfg: cfg, gen: gen, finish: make(chan struct{})}
 	if cfg.Record {
 		r.manifest = NewManifest(cfg.Generator)
 		gen.Record(r.manifest)
@@ -235,6 +237,11 @@ func (r *Run) produce(ctx context.Context, queues *[numPaths]chan dueBatch) {
 		if r.cfg.Duration > 0 && time.Since(start) >= r.cfg.Duration {
 			return
 		}
+		select {
+		case <-r.finish:
+			return
+		default:
+		}
 		b := batches.next()
 		r.stats.made.Store(r.gen.Made())
 		if b == nil {
@@ -253,11 +260,16 @@ func (r *Run) produce(ctx context.Context, queues *[numPaths]chan dueBatch) {
 		}
 		select {
 		case queues[b.path] <- dueBatch{b, due}:
+		case <-r.finish:
+			return
 		case <-ctx.Done():
 			return
 		}
 	}
 }
+
+// Finish ends the run before its time, in order: what was handed to a sender is still sent until it is acknowledged.
+func (r *Run) Finish() { r.finished.Do(func() { close(r.finish) }) }
 
 // Stats returns how the run stands. Callable by any goroutine.
 func (r *Run) Stats() Stats {

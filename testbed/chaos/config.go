@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import "fmt"
+
+// common is merged over the quickstart: numbers so small that everything happens often.
+const common = `{
+  connectors: {event_log: {
+    segment_bytes: 262144, max_bytes: 268435456, min_free_bytes: %[1]d,
+    retention: {age: 0s, bytes: 0},
+    checkpoint_interval: 500ms,
+    delivery: {max_events: 1000, max_wait: 100ms},
+    deduplication: {horizon: {count: 5000000}},
+    retry_on_failure: {initial_interval: 50ms, max_interval: 1s},
+    admin: {endpoint: "${env:MILLRACE_TEST_ADMIN}"}}},
+  extensions: {state_store: {reserve_bytes: 4194304, min_free_bytes: 4194304}},
+  exporters: {clickhouse_events: {timeout: %[2]s, dial_timeout: 1s%[3]s}},
+  service: {telemetry: {logs: {level: info}}}}`
+
+// apart takes the engine out of the collector. The tables then have a partition for each tenant and remember little, so
+// that INSERTs are several blocks and the bound on them counts.
+const (
+	apart       = `{service: {extensions: [schema_registry, state_store]}}`
+	smallWindow = `, deduplication: {window: 1000}, events: {partition_by: tenant_id}`
+)
+
+// overlays for a world.
+func (w *World) overlays() []string {
+	table := ""
+	if w.spec.Apart {
+		table = smallWindow
+	}
+	timeout := w.spec.InsertTimeout
+	if timeout == "" {
+		timeout = "10s"
+	}
+	out := []string{fmt.Sprintf(common, w.spec.MinFree, timeout, table)}
+	if w.spec.Apart {
+		out = append(out, apart)
+	}
+	return append(append(out, w.spec.Overlays...), w.o.overlays...)
+}

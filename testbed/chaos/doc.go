@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package chaos breaks a running collector in every way that its guarantee names, under load, and then holds what
+// ClickHouse has against what was acknowledged, event for event: lost, duplicated and altered must all be 0.
+//
+// It runs the real binary from the quickstart's configuration, with the small numbers of config.go over it, so that within
+// seconds segments are sealed and removed, checkpoints are made and bad rows are looked for by halves. A phase is one way to
+// break it, on data of its own:
+//
+//	kills           SIGKILL at random moments and at every step of internal/failpoint; once with the ClickHouse engine as the
+//	                collector's child, which dies with it, and once as a process of its own, which lives on with an
+//	                INSERT that nobody knows the outcome of
+//	engine          SIGKILL of ClickHouse alone, and of both, in any order
+//	disk            the disk of log and state full, at a kill too
+//	tail            the log's end torn: what was being written is cut off, what was acknowledged is refused if it is damaged
+//	freeze          SIGSTOP of the collector and of ClickHouse, so that senders and INSERTs are repeated while the first
+//	                attempt is still under way
+//
+// The load never stops for that: senders repeat until they are acknowledged, and send some events twice on purpose.
+package chaos

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/internal/clickhouseengine"
+	"github.com/millrace/millrace/internal/failpoint"
+	"github.com/millrace/millrace/testbed/chhttp"
+	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/lag"
+)
+
+// Spec says what a World is like.
+type Spec struct {
+	// Apart makes ClickHouse a process of its own, which outlives the collector.
+	Apart bool
+	// Data is where log and state lie; "" is a folder of the World's.
+	Data string
+	// MinFree is what the log leaves free on the disk.
+	MinFree int64
+	// InsertTimeout is the exporter's; "" is 10s.
+	InsertTimeout string
+	// Overlays are merged over the configuration, as YAML.
+	Overlays []string
+}
+
+// World is a collector with its data and its ClickHouse. Its methods belong to one goroutine.
+type World struct {
+	o    *Options
+	spec Spec
+	dir  string
+	data string
+	env  map[string]string
+	ch   *chhttp.Client
+
+	engine *clickhouseengine.Engine // nil where the collector has it
+	child  *child.Process           // the collector; nil before the first launch
+	serve  []time.Duration          // from a launch to the last door open
+}
+
+// The addresses, by their environment variables.
+const (
+	otlpGRPC       = "MILLRACE_OTLP_GRPC"
+	otlpHTTP       = "MILLRACE_OTLP_HTTP"
+	segmentAPI     = "MILLRACE_SEGMENT"
+	clickHouseTCP  = "MILLRACE_CLICKHOUSE_TCP"
+	clickHouseHTTP = "MILLRACE_CLICKHOUSE_HTTP"
+	metrics        = "MILLRACE_METRICS"
+	admin          = "MILLRACE_TEST_ADMIN"
+)
+
+var (
+	doors  = []string{otlpGRPC, otlpHTTP, segmentAPI}
+	places = append([]string{clickHouseTCP, clickHouseHTTP, metrics, admin}, doors...)
+)
+
+// patience bounds every wait: far above what is usual, since the machine may be busy.
+const patience = 2 * time.Minute
+
+func newWorld(ctx context.Context, o *Options, name string, spec Spec) (w *World, err error) {
+	w = &World{o: o, spec: spec, dir: filepath.Join(o.Dir, strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name))}
+	w.data = spec.Data
+	if w.data == "" {
+		w.data = filepath.Join(w.dir, "data")
+	}
+	if err := os.RemoveAll(w.dir); err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", w.dir, err)
+	}
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", w.dir, err)
+	}
+	addrs, err := freeAddrs(len(places))
+	if err != nil {
+		return nil, err
+	}
+	w.env = map[string]string{"MILLRACE_DATA_DIR": w.data, "MILLRACE_SCHEMA_DIR": filepath.Join(o.Root, "configs", "schemas")}
+	for i, p := range places {
+		w.env[p] = addrs[i]
+	}
+	w.ch = &chhttp.Client{URL: "http://" + w.env[clickHouseHTTP], Database: "analytics", HTTP: &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience,
+	}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if spec.Apart {
+		if err := w.StartEngine(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// freeAddrs returns addresses below those that the kernel gives to outgoing connections: while the collector is down, nobody
+// must get one of its ports by chance, not even a sender that tries to connect to it.
+func freeAddrs(n int) ([]string, error) {
+	var addrs []string
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			_ = l.Close() // only ever listened
+		}
+	}()
+	for attempt := 0; len(addrs) < n; attempt++ {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(20_000)))
+		if err != nil {
+			if attempt > 1000 {
+				return nil, fmt.Errorf("looking for a free port: %w", err)
+			}
+			continue
+		}
+		held = append(held, l)
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+// StartEngine starts the ClickHouse that is a process of its own, on the data it had.
+func (w *World) StartEngine(ctx context.Context) error {
+	w.engine = clickhouseengine.New(clickhouseengine.Options{
+		DataDir: filepath.Join(w.dir, "clickhouse"), TCPAddr: w.env[clickHouseTCP], HTTPAddr: w.env[clickHouseHTTP],
+		Databases: []string{"analytics"}, Users: []clickhouseengine.User{{Name: clickhouseengine.InternalUser}},
+	})
+	if err := w.engine.Start(ctx); err != nil {
+		w.engine = nil
+		return fmt.Errorf("starting ClickHouse: %w", err)
+	}
+	return nil
+}
+
+// KillEngine ends it by SIGKILL.
+func (w *World) KillEngine() error {
+	err := w.engine.Abort()
+	w.engine = nil
+	return err
+}
+
+func (w *World) logPath() string { return filepath.Join(w.dir, "collector.log") }
+
+// Launch starts the collector and does not wait. step arms a fail point, as NAME:COUNT; "" is none.
+func (w *World) Launch(step string) error {
+	log, err := os.OpenFile(w.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("starting the collector: %w", err)
+	}
+	args := []string{"--config", filepath.Join(w.o.Root, "configs", "quickstart.yaml")}
+	for _, o := range w.overlays() {
+		args = append(args, "--config", "yaml:"+o)
+	}
+	cmd := exec.Command(w.o.Binary, args...)
+	cmd.Dir = w.dir
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "MILLRACE_") || strings.HasPrefix(kv, "MILLRACE_CACHE=") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	for k, v := range w.env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	if step != "" {
+		cmd.Env = append(cmd.Env, failpoint.Variable+"="+step)
+	}
+	w.child, err = child.Start("the collector", cmd, log, syscall.SIGKILL)
+	return err
+}
+
+// Start launches the collector and waits until it serves.
+func (w *World) Start(ctx context.Context) error {
+	began := time.Now()
+	if err := w.Launch(""); err != nil {
+		return err
+	}
+	served, err := w.awaitServing(ctx)
+	if err != nil {
+		return err
+	}
+	if !served {
+		return w.child.Died()
+	}
+	w.serve = append(w.serve, time.Since(began))
+	return nil
+}
+
+// awaitServing waits until every door is open; false says that the collector ended before.
+func (w *World) awaitServing(ctx context.Context) (bool, error) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		if w.serving() {
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-w.child.Exited():
+			return false, nil
+		case <-deadline.C:
+			return false, fmt.Errorf("the collector does not serve after %s. Its last words:\n%s", patience, w.child.Tail(12))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (w *World) serving() bool {
+	for _, name := range doors {
+		conn, err := net.DialTimeout("tcp", w.env[name], time.Second)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close() // nothing was said
+	}
+	return true
+}
+
+// Running says whether the collector runs.
+func (w *World) Running() bool {
+	if w.child == nil {
+		return false
+	}
+	select {
+	case <-w.child.Exited():
+		return false
+	default:
+		return true
+	}
+}
+
+// Kill ends the collector by SIGKILL.
+func (w *World) Kill() error { return w.child.End(syscall.SIGKILL, patience) }
+
+// wasKilled says whether the collector that ended was ended by SIGKILL.
+func (w *World) wasKilled() bool {
+	var exit *exec.ExitError
+	if !errors.As(w.child.Err(), &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// AwaitTables waits until the exporter has made its tables.
+func (w *World) AwaitTables(ctx context.Context) error {
+	return await(ctx, "the exporter makes its tables", func() bool {
+		askCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return w.ch.Exec(askCtx, "SELECT 1 FROM analytics.events, analytics.failed_events LIMIT 1") == nil
+	})
+}
+
+// AwaitDelivered waits until ClickHouse has everything that is acknowledged.
+func (w *World) AwaitDelivered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*patience)
+	defer cancel()
+	return lag.Through(ctx, "http://"+w.env[admin])
+}
+
+// Close ends everything, in order where that is possible.
+func (w *World) Close() error {
+	var errs []error
+	if w.child != nil {
+		errs = append(errs, w.child.Stop(30*time.Second))
+	}
+	if w.engine != nil {
+		errs = append(errs, w.engine.Stop(context.Background()))
+	}
+	return errors.Join(errs...)
+}
+
+func await(ctx context.Context, what string, condition func() bool) error {
+	deadline := time.Now().Add(patience)
+	for !condition() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("after %s still not: %s", patience, what)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
