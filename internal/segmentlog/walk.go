@@ -138,7 +138,7 @@ func promised(f file, s seed, off, end int64, partitions int) (int64, error) {
 	w := &walker{file: f, seed: s, partitions: partitions, end: end, mend: true, hop: true}
 	buf := make([]byte, min(1<<20, end-off))
 	for at := off; ; {
-		if at = max(at, f.data(at)&^7); at+entryFixed > end {
+		if at = max(at, f.data(at)&^7); at > end-entryFixed { // data's answer may be the highest number there is
 			break
 		}
 		b := buf[:min(int64(len(buf)), end-at)]
