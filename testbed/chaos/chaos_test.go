@@ -24,7 +24,7 @@ func options(t *testing.T, kills int, phases ...string) Options {
 		binary = filepath.Join("..", "..", "bin", "millrace")
 	}
 	return Options{
-		Binary: binary, Root: filepath.Join("..", ".."), Dir: t.TempDir(), Seed: rand.Uint64N(1_000_000), Kills: kills, Rate: 1000, Phases: phases,
+		Binary: binary, Root: filepath.Join("..", ".."), Dir: t.TempDir(), Seed: rand.Uint64N(1_000_000), Kills: kills, Rate: 1000, Phases: phases, soon: true,
 		Logf: func(format string, args ...any) { t.Logf(format, args...) },
 	}
 }

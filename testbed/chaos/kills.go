@@ -64,6 +64,11 @@ func (p *phase) kills(ctx context.Context, spec Spec, n int) (err error) {
 	defer func() { err = p.close(ctx, err) }()
 	r := p.o.random(p.report.Phase)
 	todo := plan(r, n, p.o.Steps)
+	if p.o.soon {
+		for i := range todo {
+			todo[i].count = (todo[i].count + 3) / 4
+		}
+	}
 	if err := p.open(ctx, spec, len(todo)); err != nil {
 		return err
 	}

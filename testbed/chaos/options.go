@@ -25,7 +25,8 @@ type Options struct {
 	// Phases to run, in order; nil is all.
 	Phases []string
 	// Steps are the fail points to hit; nil is all. Those that are not hit fail the run.
-	Steps []string
+	Steps    []string
+	soon     bool     // reaches fail points after a few times, for a short run
 	overlays []string // more configuration, of tests
 	// Progress is told how a phase stands, about ten times a second; it may be nil.
 	Progress func(Progress)
