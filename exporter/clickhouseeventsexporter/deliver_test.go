@@ -27,6 +27,8 @@ func TestADeliveryThatComesAgainIsStoredOnce(t *testing.T) {
 	require.NoError(t, x.ConsumeLogs(c.attempt(t, 100, 1, false), some(t, "a", 10, 10)))
 	require.Equal(t, "20/20\t0/0", x.counts())
 	require.Equal(t, "1", x.engine.Query("SELECT min(length(_delivery) = 32) FROM events"))
+	require.EqualValues(t, 20, x.counter(t, "otelcol_exporter_sent_log_records", "", ""), "of both deliveries to this exporter")
+	require.EqualValues(t, 1, x.counter(t, "otelcol_exporter_clickhouse_events_plans", "", ""), "one write for each delivery")
 }
 
 func TestACallWithoutEventsIsNoCall(t *testing.T) {

@@ -4,6 +4,7 @@ package clickhouseeventsexporter
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -164,6 +165,11 @@ func TestTheUserNeedsOnlyTheRightsOfTheReadmeBehindALog(t *testing.T) {
 		"INSERT, CREATE DATABASE, CREATE TABLE, ALTER ADD COLUMN ON analytics.*", "TABLE ENGINE ON MergeTree",
 		"SELECT, ALTER SETTINGS ON analytics.*",
 	}}
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	for _, right := range writer.Grants {
+		require.Contains(t, string(readme), "GRANT "+right+" TO")
+	}
 	x := newDeliverer(t, nil, nil, enginetest.WithOtherUser(writer))
 	x.change = func(c *Config) { c.Username, c.Password = writer.Name, configopaque.String(writer.Password) }
 	x.makeWithoutWindow()
