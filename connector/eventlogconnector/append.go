@@ -43,7 +43,7 @@ type scratch struct {
 	chunks    []segmentlog.Chunk
 	highs     []int64 // by partition: the highest event time
 	counts    []int   // by partition: events
-	marshaler plog.ProtoMarshaler
+	encoder   event.Encoder
 }
 
 func newScratch(l *eventLog) *scratch {
@@ -207,19 +207,18 @@ func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, id
 			s.highs[p] = max(s.highs[p], int64(s.times[i]))
 		}
 	}
+	encoded, err := s.encoder.Encode(batch, l.cfg.Partitions, s.partition)
+	if err != nil {
+		return segmentlog.Receipt{}, nil, err
+	}
 	parts := batch.Split(l.cfg.Partitions, s.partition)
 	s.chunks = s.chunks[:0]
-	for p, part := range parts {
-		if s.counts[p] == 0 {
-			continue
+	for p, data := range encoded {
+		if s.counts[p] > 0 {
+			s.chunks = append(s.chunks, segmentlog.Chunk{
+				Partition: uint32(p), Records: uint32(s.counts[p]), Kind: segmentlog.Events, EventTime: s.highs[p], Data: data,
+			})
 		}
-		data, err := s.marshaler.MarshalLogs(part.Logs())
-		if err != nil {
-			return segmentlog.Receipt{}, nil, err
-		}
-		s.chunks = append(s.chunks, segmentlog.Chunk{
-			Partition: uint32(p), Records: uint32(s.counts[p]), Kind: segmentlog.Events, EventTime: s.highs[p], Data: data,
-		})
 	}
 	receipt, err := l.log.Append(ctx, &segmentlog.Entry{IDs: ids, Source: o.bytes(), Chunks: s.chunks})
 	if errors.Is(err, segmentlog.ErrFull) {
