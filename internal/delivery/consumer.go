@@ -108,6 +108,16 @@ type partition struct {
 	blocked bool
 	filling filling
 	head    atomic.Uint64 // next, for metrics
+	// moved holds a token when an operator has moved next: the worker, which may be waiting for records or for a
+	// time-out, looks again.
+	moved chan struct{}
+}
+
+func (p *partition) wake() {
+	select {
+	case p.moved <- struct{}{}:
+	default:
+	}
 }
 
 // filling is the delivery that is being gathered.
@@ -182,7 +192,7 @@ func (c *Consumer) restore() error {
 		if next := c.log.Next(p); at > next {
 			return &PositionError{Pipeline: c.o.Pipeline, Partition: p, Position: at, First: c.log.First(p), Next: next}
 		}
-		part := &partition{id: p, next: at}
+		part := &partition{id: p, next: at, moved: make(chan struct{}, 1)}
 		part.head.Store(at)
 		c.committed[p].Store(at)
 		c.partitions = append(c.partitions, part)

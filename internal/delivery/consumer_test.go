@@ -398,6 +398,27 @@ func (h *harness) running(change func(*Options)) *Consumer {
 	return c
 }
 
+func TestAResetWakesAConsumerThatWaitsForRecords(t *testing.T) {
+	h := newHarness(t, 2)
+	h.log.append(1, records("a")...)
+	given := make(chan uint64, 10)
+	h.next = func(d *Delivery, _ []string) error {
+		given <- d.ID.Epoch
+		return nil
+	}
+	c := h.running(func(*Options) {})
+	require.EqualValues(t, 1, <-given)
+	require.Eventually(t, func() bool { return c.Delivered()[1] == 1 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, c.Reset(func(uint32) (uint64, error) { return 0, nil }))
+	select {
+	case epoch := <-given:
+		require.EqualValues(t, 2, epoch)
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing comes again, though the position is before a record")
+	}
+	require.NoError(t, c.Stop(context.Background()))
+}
+
 func TestStopLetsADeliveryFinishAndCommitsWhereItCame(t *testing.T) {
 	h := newHarness(t, 1)
 	h.log.append(0, records("a")...)

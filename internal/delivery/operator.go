@@ -44,6 +44,7 @@ func (c *Consumer) Reset(to Target) error {
 		part.next, part.pending, part.current, part.attempt, part.filling = next.Positions[p], nil, nil, 0, filling{}
 		part.blocked = false
 		part.head.Store(part.next)
+		part.wake()
 	}
 	return nil
 }
@@ -134,6 +135,7 @@ func (c *Consumer) Skip(partition uint32, export func(Identity, plog.Logs) error
 	}
 	failpoint.Reach(failpoint.DeliveryDone)
 	c.setBlocked(p, false, nil)
+	p.wake()
 	c.o.Logger.Warn("A blocked delivery was skipped by the operator: no sink has it", zap.Stringer("delivery", id))
 	return id, nil
 }

@@ -99,6 +99,8 @@ func (c *Consumer) work(p *partition) {
 			return
 		case <-changed:
 		case <-timer:
+		case <-p.moved:
+			backoff = 0
 		}
 	}
 }
