@@ -20,6 +20,7 @@ import (
 
 	"github.com/millrace/millrace/connector/eventlogconnector/internal/metadata"
 	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/gcpace"
 	"github.com/millrace/millrace/internal/idindex"
 	"github.com/millrace/millrace/internal/segmentlog"
 	"github.com/millrace/millrace/internal/state"
@@ -56,6 +57,7 @@ type eventLog struct {
 	offsetsChanged atomic.Bool   // since saveOffsets; any goroutine
 	sourceFloor    atomic.Uint64 // sources of entries before it are in the state store; the retention worker's to write
 
+	unpace  func()        // ends what gcpace.Start began; nil before
 	retain  chan struct{} // holds one token when retention is asked for
 	stop    chan struct{}
 	workers sync.WaitGroup
@@ -129,6 +131,7 @@ func (l *eventLog) Start(ctx context.Context, host component.Host) (err error) {
 		c.Start()
 		c.running = true
 	}
+	l.unpace = gcpace.Start()
 	l.started.Store(true)
 	l.workers.Go(l.retention)
 	l.workers.Go(l.ticks)
@@ -220,6 +223,9 @@ func (l *eventLog) close(ctx context.Context) error {
 	case <-l.stop:
 	default:
 		close(l.stop)
+	}
+	if l.unpace != nil {
+		l.unpace()
 	}
 	var errs []error
 	if l.admin != nil {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gcpace spends a bounded amount of memory on fewer garbage collections. Events that wait for their delivery, a
+// quarter of a second of them, are a live heap of some tens of megabytes that Go marks anew each time the heap has doubled:
+// a sixth of all CPU. With room for 256 MiB of garbage, whatever the live heap, that falls to a third.
+package gcpace
+
+import (
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+const (
+	// headroom is how much garbage may lie about before it is collected, in bytes. A live heap of more than that is
+	// collected when it has doubled, as Go does.
+	headroom = 256 << 20
+
+	standard   = 100 // Go's own
+	mostAllows = 800 // a heap of a few megabytes is not worth more
+)
+
+// Pace holds the process's pace of collection until Stop.
+type Pace struct {
+	mu      sync.Mutex // guards all; the runtime's finalizer goroutine and Stop
+	percent int
+	stopped bool
+}
+
+var (
+	owners   int
+	ownersMu sync.Mutex // guards owners and current
+	current  *Pace
+)
+
+// Start begins to pace, unless GOGC or GOMEMLIMIT is set: then the operator has decided. It may be called by several; the
+// last Stop ends it.
+func Start() (stop func()) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	ownersMu.Lock()
+	defer ownersMu.Unlock()
+	if owners++; owners == 1 {
+		current = &Pace{percent: standard}
+		current.set()
+		current.arm()
+	}
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			ownersMu.Lock()
+			defer ownersMu.Unlock()
+			if owners--; owners == 0 {
+				current.stop()
+				current = nil
+			}
+		})
+	}
+}
+
+// sentinel is garbage from the beginning: its cleanup runs after the next collection.
+type sentinel struct{ _ [16]byte }
+
+// arm asks to be told of the next collection.
+func (p *Pace) arm() {
+	runtime.AddCleanup(&sentinel{}, func(p *Pace) {
+		if p.set() {
+			p.arm()
+		}
+	}, p)
+}
+
+// set adapts the pace to the live heap, and says whether it is still wanted.
+func (p *Pace) set() bool {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return false
+	}
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return false // another runtime: Go's own pace it is
+	}
+	want := percentFor(sample[0].Value.Uint64())
+	// Setting it stops the world for a moment: not for a trifle.
+	if math.Abs(float64(want-p.percent)) > 0.1*float64(p.percent) {
+		p.percent = want
+		debug.SetGCPercent(want)
+	}
+	return true
+}
+
+func (p *Pace) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	debug.SetGCPercent(standard)
+}
+
+// percentFor is the pace at which a live heap may grow by the headroom.
+func percentFor(live uint64) int {
+	return int(min(max(100*headroom/max(live, 1), standard), mostAllows))
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gcpace
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheRoomForGarbageIsBounded(t *testing.T) {
+	f := func(liveMiB uint64, want int) {
+		t.Helper()
+		require.Equal(t, want, percentFor(liveMiB<<20))
+	}
+	f(0, 800)
+	f(32, 800)
+	f(64, 400)
+	f(128, 200)
+	f(256, 100)
+	f(4096, 100)
+}
+
+func percent() int {
+	now := debug.SetGCPercent(100)
+	debug.SetGCPercent(now)
+	return now
+}
+
+func TestThePaceFollowsTheLiveHeapUntilTheLastStop(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	before := percent()
+	stop, stopToo := Start(), Start()
+	live := make([][]byte, 0, 200)
+	for range 200 {
+		live = append(live, make([]byte, 1<<20))
+	}
+	require.Eventually(t, func() bool { runtime.GC(); p := percent(); return p > 100 && p < 200 }, 10*time.Second, time.Millisecond)
+	runtime.KeepAlive(live)
+	live = nil
+	require.Eventually(t, func() bool { runtime.GC(); return percent() > 400 }, 10*time.Second, time.Millisecond)
+	stop()
+	stop()
+	require.Greater(t, percent(), 400, "somebody else still wants it")
+	stopToo()
+	require.Equal(t, 100, percent())
+	debug.SetGCPercent(before)
+}
+
+func TestWhatTheOperatorSetStays(t *testing.T) {
+	t.Setenv("GOGC", "50")
+	before := percent()
+	stop := Start()
+	require.Equal(t, before, percent())
+	stop()
+	require.Equal(t, before, percent())
+}
