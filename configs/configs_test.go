@@ -22,6 +22,7 @@ import (
 
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/load"
 )
 
@@ -104,7 +105,7 @@ func TestEventsGoThroughAgentAndGatewayOnceEach(t *testing.T) {
 	start(t, "gateway.yaml", "http://"+a[2], []string{
 		"MILLRACE_CLICKHOUSE=" + engine.TCPAddr, "MILLRACE_CLICKHOUSE_INSECURE=true",
 		"MILLRACE_CLICKHOUSE_USER=millrace", "MILLRACE_CLICKHOUSE_PASSWORD=" + password, "MILLRACE_SCHEMA_DIR=schemas",
-		"MILLRACE_OTLP_GRPC=" + a[0], "MILLRACE_OTLP_HTTP=" + a[1], "MILLRACE_HEALTH=" + a[2], "MILLRACE_METRICS=" + a[3],
+		"MILLRACE_DATA_DIR=" + t.TempDir(), "MILLRACE_OTLP_GRPC=" + a[0], "MILLRACE_OTLP_HTTP=" + a[1], "MILLRACE_HEALTH=" + a[2], "MILLRACE_METRICS=" + a[3],
 	})
 	start(t, "agent.yaml", "http://"+a[6]+"/health", []string{
 		"MILLRACE_GATEWAY=" + a[0], "MILLRACE_GATEWAY_INSECURE=true", "MILLRACE_SEGMENT_KEY=a-key", "MILLRACE_TENANT=shop",
@@ -112,7 +113,7 @@ func TestEventsGoThroughAgentAndGatewayOnceEach(t *testing.T) {
 	})
 
 	run, err := load.NewRun(load.RunConfig{
-		Generator: load.GeneratorConfig{Seed: 1, Events: 10_000, Bad: 0.02, Paths: [3]float64{2, 1, 1}},
+		Generator: load.GeneratorConfig{Seed: 1, Events: 10_000, Bad: 0.02, Duplicates: 0.05, Paths: [3]float64{2, 1, 1}},
 		Targets: load.Targets{
 			OTLPGRPC: a[4], OTLPHTTP: "http://" + a[5], Segment: "http://" + a[6], SegmentKeys: map[string]string{"shop": "a-key"},
 		},
@@ -120,9 +121,10 @@ func TestEventsGoThroughAgentAndGatewayOnceEach(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, run.Do(t.Context()))
+	require.NoError(t, lag.Await(t.Context(), "http://"+a[3], nil))
 	client := &chhttp.Client{URL: "http://" + engine.HTTPAddr, User: "millrace", Password: password}
 	defer client.Close()
-	c, err := load.Compare(run.Manifest(), load.ClickHouseRows(t.Context(), client, load.Tables{}), load.CompareOptions{})
+	c, err := load.Compare(run.Manifest(), load.ClickHouseRows(t.Context(), client, load.Tables{}), load.CompareOptions{Deduplicated: true})
 	require.NoError(t, err)
 	c.PrintSamples(t.Logf)
 	require.True(t, c.OK(), c.Verdict())
