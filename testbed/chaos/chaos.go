@@ -196,5 +196,9 @@ func (p *phase) close(ctx context.Context, err error) error {
 	} else if p.t != nil {
 		err = errors.Join(err, p.t.abandon())
 	}
-	return errors.Join(err, p.w.Close())
+	err = errors.Join(err, p.w.Close())
+	if p.w.died > 0 {
+		p.o.Logf("%s: ClickHouse ended %d times by itself, when it met the end of a client", p.report.Phase, p.w.died)
+	}
+	return err
 }

@@ -113,3 +113,11 @@ func (o *Options) random(phase string) *rand.Rand {
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)+1))
 }
+
+// poisonInterval is the time between two events that ClickHouse refuses: each costs some twenty INSERTs until it is found.
+func (o *Options) poisonInterval() time.Duration {
+	if o.soon {
+		return 400 * time.Millisecond
+	}
+	return 2 * time.Second
+}

@@ -64,7 +64,7 @@ func (p *phase) engineKills(ctx context.Context, n int) (err error) {
 func (p *phase) freezes(ctx context.Context, n int) (err error) {
 	defer func() { err = p.close(ctx, err) }()
 	r := p.o.random(p.report.Phase)
-	if err := p.open(ctx, Spec{Apart: true, InsertTimeout: "2s"}, 2*n); err != nil {
+	if err := p.open(ctx, Spec{Apart: true, InsertTimeout: "2s"}, 5*n); err != nil {
 		return err
 	}
 	freeze := func(name string, pid int, d time.Duration) error {
@@ -87,6 +87,14 @@ func (p *phase) freezes(ctx context.Context, n int) (err error) {
 		}
 		if err := freeze("ClickHouse", p.w.engine.PID(), between(r, 2500*time.Millisecond, 6*time.Second)); err != nil {
 			return err
+		}
+		for range 3 {
+			if err := pause(ctx, between(r, 200*time.Millisecond, time.Second)); err != nil {
+				return err
+			}
+			p.say("connections to ClickHouse are cut")
+			p.w.proxy.cut()
+			p.step("connections cut")
 		}
 		if !p.w.Running() {
 			return p.w.child.Died()

@@ -36,9 +36,6 @@ type traffic struct {
 	cancel   context.CancelFunc
 }
 
-// poisonInterval is the time between two of them: each costs some twenty INSERTs until it is found.
-const poisonInterval = 700 * time.Millisecond
-
 // poisonName is what the table is told to refuse.
 const poisonName = "chaos_poison"
 
@@ -95,7 +92,7 @@ func (t *traffic) sendPoison(ctx context.Context) {
 			return
 		case <-ctx.Done():
 			return
-		case <-time.After(poisonInterval):
+		case <-time.After(t.w.o.poisonInterval()):
 		}
 	}
 }

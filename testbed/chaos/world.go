@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/millrace/millrace/internal/clickhouseengine"
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/testbed/chhttp"
@@ -47,7 +49,10 @@ type World struct {
 	env  map[string]string
 	ch   *chhttp.Client
 
-	engine *clickhouseengine.Engine // nil where the collector has it
+	engine *clickhouseengine.Engine // nil where the collector has it, and while it is down
+	proxy  *proxy                   // before that engine
+	behind string                   // where that engine listens
+	died   int64                    // how often that engine ended without being told to
 	child  *child.Process           // the collector; nil before the first launch
 	serve  []time.Duration          // from a launch to the last door open
 }
@@ -83,7 +88,7 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (w *World
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", w.dir, err)
 	}
-	addrs, err := freeAddrs(len(places))
+	addrs, err := freeAddrs(len(places) + 1)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +105,10 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (w *World
 		}
 	}()
 	if spec.Apart {
+		w.behind = addrs[len(places)]
+		if w.proxy, err = startProxy(w.env[clickHouseTCP], w.behind); err != nil {
+			return nil, err
+		}
 		if err := w.StartEngine(ctx); err != nil {
 			return nil, err
 		}
@@ -133,8 +142,16 @@ func freeAddrs(n int) ([]string, error) {
 
 // StartEngine starts the ClickHouse that is a process of its own, on the data it had.
 func (w *World) StartEngine(ctx context.Context) error {
+	logger := zap.NewDevelopmentConfig()
+	logger.OutputPaths = []string{filepath.Join(w.dir, "clickhouse.log")}
+	logger.DisableStacktrace = true
+	log, err := logger.Build()
+	if err != nil {
+		return fmt.Errorf("writing down what ClickHouse says: %w", err)
+	}
 	w.engine = clickhouseengine.New(clickhouseengine.Options{
-		DataDir: filepath.Join(w.dir, "clickhouse"), TCPAddr: w.env[clickHouseTCP], HTTPAddr: w.env[clickHouseHTTP],
+		Logger:  log,
+		DataDir: filepath.Join(w.dir, "clickhouse"), TCPAddr: w.behind, HTTPAddr: w.env[clickHouseHTTP],
 		Databases: []string{"analytics"}, Users: []clickhouseengine.User{{Name: clickhouseengine.InternalUser}},
 	})
 	if err := w.engine.Start(ctx); err != nil {
@@ -146,6 +163,7 @@ func (w *World) StartEngine(ctx context.Context) error {
 
 // KillEngine ends it by SIGKILL.
 func (w *World) KillEngine() error {
+	w.died += w.engine.Restarts()
 	err := w.engine.Abort()
 	w.engine = nil
 	return err
@@ -277,7 +295,11 @@ func (w *World) Close() error {
 		errs = append(errs, w.child.Stop(30*time.Second))
 	}
 	if w.engine != nil {
+		w.died += w.engine.Restarts()
 		errs = append(errs, w.engine.Stop(context.Background()))
+	}
+	if w.proxy != nil {
+		errs = append(errs, w.proxy.close())
 	}
 	return errors.Join(errs...)
 }

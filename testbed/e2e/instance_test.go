@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -139,6 +140,7 @@ type instance struct {
 	data   string
 	schema string
 	env    map[string]string
+	fixed  map[string]string // places that are somebody else's
 	args   []string
 	ch     *chhttp.Client
 }
@@ -181,6 +183,7 @@ func (i *instance) start(tb testing.TB) {
 			for name, addr := range freePlaces(tb) {
 				i.env[name] = addr
 			}
+			maps.Copy(i.env, i.fixed)
 			i.ch = &chhttp.Client{URL: "http://" + i.env["MILLRACE_CLICKHOUSE_HTTP"], Database: "analytics", HTTP: &http.Client{
 				Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience,
 			}}
