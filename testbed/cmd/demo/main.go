@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/command"
+	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -56,8 +57,8 @@ func parse(args []string) (*options, error) {
 	fs.StringVar(&o.dataDir, "data", env("DEMO_DATA_DIR", "./data/demo"), "directory for all that is kept; emptied at the start if an earlier demo made it (DEMO_DATA_DIR)")
 	fs.Int64Var(&o.events, "events", int64(number("DEMO_EVENTS", 1_000_000)), "events to send (DEMO_EVENTS)")
 	fs.Uint64Var(&o.seed, "seed", uint64(number("DEMO_SEED", 1)), "determines the events (DEMO_SEED)")
-	fs.Float64Var(&o.duplicates, "duplicates", number("DEMO_DUPLICATES", 0), "share of events that are sent twice (DEMO_DUPLICATES)")
-	fs.BoolVar(&o.deduplicated, "deduplicated", false, "expect that of each event one row is stored, however often it was sent")
+	fs.Float64Var(&o.duplicates, "duplicates", number("DEMO_DUPLICATES", 0.01), "share of events that are sent twice (DEMO_DUPLICATES)")
+	fs.BoolVar(&o.deduplicated, "deduplicated", true, "expect that of each event one row is stored, however often it was sent")
 	fs.BoolVar(&o.keep, "keep", env("DEMO_KEEP", "0") != "0", "stay up at the end (DEMO_KEEP=1)")
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -121,6 +122,9 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	}
 
 	heading(out, 3, "Check")
+	if err := awaitDelivered(ctx, out, places, p); err != nil {
+		return err
+	}
 	if err := check(ctx, out, o, r, ch); err != nil {
 		return err
 	}
@@ -160,7 +164,7 @@ func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*
 			OTLPGRPC: places[otlpGRPC].addr, OTLPHTTP: "http://" + places[otlpHTTP].addr,
 			Segment: "http://" + places[segment].addr, SegmentKeys: load.QuickstartSegmentKeys(),
 		},
-		// Enough under way at once that ClickHouse gets its batches full: an acknowledgement waits for one to be stored.
+		// Enough under way at once that one sync of the log serves many requests: an acknowledgement waits for one.
 		Batch: 2000, SegmentBatch: 500, InFlight: 4, Connections: 12, Record: true,
 	})
 	if err != nil {
@@ -217,9 +221,6 @@ func check(ctx context.Context, out *term.Out, o *options, r *load.Run, ch *chht
 		return err
 	}
 	sum := m.Summary()
-	if err := awaitStored(ctx, ch, sum); err != nil {
-		return err
-	}
 	c, err := load.Compare(m, load.ClickHouseRows(ctx, ch, load.Tables{}), load.CompareOptions{Deduplicated: o.deduplicated})
 	if err != nil {
 		return err
@@ -230,7 +231,7 @@ func check(ctx context.Context, out *term.Out, o *options, r *load.Run, ch *chht
 		{"analytics.failed_events", number(sum.ExpectedFailed), number(c.Failed), "events that break their schema, with the reason"},
 	})
 	if sum.Duplicates > 0 {
-		out.Printf("  %s\n", out.Dim(term.Number(sum.Duplicates)+" further copies were sent on purpose."))
+		out.Printf("  %s\n", out.Dim(term.Number(sum.Duplicates)+" events were sent twice on purpose: the log dropped their copies."))
 	}
 	if !c.OK() {
 		out.Printf("\n  %s %s\n", out.Bad("✗"), c.Verdict())
@@ -242,23 +243,40 @@ func check(ctx context.Context, out *term.Out, o *options, r *load.Run, ch *chht
 	return nil
 }
 
-// awaitStored waits until the tables have at least as many rows as they must. Where an acknowledgement means
-// stored, they do at once; a configuration with a queue in memory needs a moment. What is missing after that,
-// Compare names.
-func awaitStored(ctx context.Context, ch *chhttp.Client, sum load.Summary) error {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		events, failed, err := load.Stored(ctx, ch, load.Tables{})
-		if err != nil {
-			return err
-		}
-		if events+failed >= sum.Events || time.Now().After(deadline) {
-			return nil
-		}
+// deliveryTimeout bounds what comes after the last acknowledgement.
+const deliveryTimeout = 2 * time.Minute
+
+// awaitDelivered waits until ClickHouse has what the log has acknowledged, and shows what is left.
+func awaitDelivered(ctx context.Context, out *term.Out, places map[string]*place, p *child.Process) error {
+	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
 		select {
+		case <-p.Exited():
+			close(ended)
+			cancel()
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(200 * time.Millisecond):
 		}
+	}()
+	began := time.Now()
+	shown := began
+	err := lag.Await(ctx, "http://"+places[metrics].addr, func(left int64) {
+		if !out.TTY() && time.Since(shown) < time.Second { // a line each
+			return
+		}
+		shown = time.Now()
+		out.Live(fmt.Sprintf("  %s acknowledged events are on their way from the log to ClickHouse", term.Number(left)))
+	})
+	out.ClearLive()
+	select {
+	case <-ended:
+		return p.Died()
+	default:
 	}
+	if err != nil {
+		return err
+	}
+	out.Printf("  %s ClickHouse has all that was acknowledged, %.1f s after the last acknowledgement\n\n", out.Good("✓"), time.Since(began).Seconds())
+	return nil
 }
