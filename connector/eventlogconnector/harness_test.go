@@ -51,6 +51,7 @@ type sink struct {
 	mu      sync.Mutex // guards all; deliveries of several partitions at once
 	fail    error
 	mutates bool
+	state   *participant // it has state, if set
 	tokens  map[string]bool
 	ids     []string // of events, in the order in which they were stored
 	calls   int
@@ -65,6 +66,11 @@ func (s *sink) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
+	if s.state != nil {
+		if err := d.Coordinator().Enrol(ctx, component.MustNewID("sessions"), s.state); err != nil {
+			return err
+		}
+	}
 	ids := idsOf(ld)
 	if s.mutates {
 		ld.ResourceLogs().RemoveIf(func(plog.ResourceLogs) bool { return true })
