@@ -93,7 +93,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		p := &phase{o: &o, report: &PhaseReport{Phase: name}, began: time.Now(), running: make(chan struct{})}
 		p.say("starting")
 		stopped := make(chan struct{})
-		go p.watch(ctx, stopped)
+		go p.watch(stopped)
 		err := p.carryOut(ctx, name)
 		close(p.running)
 		<-stopped
@@ -148,7 +148,7 @@ func (p *phase) step(fault string) {
 }
 
 // watch tells how the phase stands until it ends.
-func (p *phase) watch(ctx context.Context, stopped chan<- struct{}) {
+func (p *phase) watch(stopped chan<- struct{}) {
 	defer close(stopped)
 	for {
 		select {

@@ -93,8 +93,9 @@ func (p *phase) freezes(ctx context.Context, n int) (err error) {
 				return err
 			}
 			p.say("connections to ClickHouse are cut")
-			p.w.proxy.cut()
-			p.step("connections cut")
+			if p.w.proxy.cut() > 0 {
+				p.step("connections cut")
+			}
 		}
 		if !p.w.Running() {
 			return p.w.child.Died()

@@ -49,7 +49,7 @@ func parse(args []string) (*options, error) {
 	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	fs.StringVar(&o.Binary, "binary", "bin/millrace", "the collector")
 	fs.StringVar(&o.Root, "root", ".", "the repository")
-	fs.StringVar(&o.Dir, "dir", os.Getenv("CHAOS_DIR"), "directory for all data, emptied at the end; a temporary one unless set (CHAOS_DIR)")
+	fs.StringVar(&o.Dir, "dir", os.Getenv("CHAOS_DIR"), "directory for all data, removed at the end; a temporary one unless set (CHAOS_DIR)")
 	fs.Uint64Var(&o.Seed, "seed", number("CHAOS_SEED", uint64(time.Now().UnixNano()%1_000_000)), "determines load and faults (CHAOS_SEED)")
 	fs.IntVar(&o.Kills, "kills", int(number("CHAOS_KILLS", 100)), "how often to kill the collector (CHAOS_KILLS)")
 	fs.Float64Var(&o.Rate, "rate", 2000, "events a second")
@@ -78,6 +78,8 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 		if o.Dir, err = os.MkdirTemp("", "millrace-chaos-"); err != nil {
 			return fmt.Errorf("making a directory for the data: %w", err)
 		}
+	} else if entries, err := os.ReadDir(o.Dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("the directory %s is not empty: name another one, since all of it is removed at the end", o.Dir)
 	}
 	out.Printf("\n%s\n%s\n\n", out.Bold("Millrace: break it, and count"),
 		out.Dim(fmt.Sprintf("%d kills under %s events a second, seed %d (CHAOS_SEED=%d breaks the same), data in %s", o.Kills, term.Number(int64(o.Rate)), o.Seed, o.Seed, o.Dir)))
