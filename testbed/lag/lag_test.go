@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lag
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// answers serves one text after the other, the last one for ever.
+func answers(t *testing.T, path string, texts ...string) string {
+	t.Helper()
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		_, _ = fmt.Fprint(w, texts[min(asked, len(texts)-1)])
+		asked++
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+const samples = `# TYPE otelcol_event_log_lag_events gauge
+otelcol_event_log_lag_events{consumer="logs/a",partition="0"} %d
+otelcol_event_log_lag_events{consumer="logs/b",partition="1"} %d
+otelcol_event_log_lag_bytes{consumer="logs/a"} 700
+`
+
+func TestAwaitEndsWhenEveryConsumerHasEverything(t *testing.T) {
+	var left []int64
+	url := answers(t, "/metrics", fmt.Sprintf(samples, 3, 4), fmt.Sprintf(samples, 0, 1), fmt.Sprintf(samples, 0, 0))
+	require.NoError(t, Await(t.Context(), url, func(n int64) { left = append(left, n) }))
+	require.Equal(t, []int64{7, 1}, left)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, Await(ctx, answers(t, "/metrics", fmt.Sprintf(samples, 1, 1)), nil), "2 records behind")
+}
+
+func TestThroughEndsAtWhatWasThereAtItsBeginning(t *testing.T) {
+	const standing = `{"positions": [{"next": %d}, {"next": %d}], "consumers": [{"consumer": "logs/a", "delivered": [%d, %d]}]}`
+	require.NoError(t, Through(t.Context(), answers(t, "/consumers",
+		fmt.Sprintf(standing, 5, 9, 0, 9), fmt.Sprintf(standing, 50, 90, 4, 80), fmt.Sprintf(standing, 51, 91, 5, 80))))
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := Through(ctx, answers(t, "/consumers", fmt.Sprintf(standing, 5, 9, 5, 8)))
+	require.ErrorContains(t, err, "to come to [5 9]")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
