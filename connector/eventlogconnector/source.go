@@ -95,6 +95,7 @@ func (l *eventLog) restoreSource(b []byte) error {
 		return err
 	}
 	l.offsets.Add(o.topic, o.partition, o.offset)
+	l.offsetsChanged.Store(true) // the state store may not have it: the log must keep it until it does
 	return nil
 }
 
@@ -109,6 +110,7 @@ func (l *eventLog) beginSource(ctx context.Context, o origin) (redelivered bool,
 	done = func(appended bool) {
 		if appended {
 			claim.Commit()
+			l.offsets.Add(o.topic, o.partition, o.offset) // of a topic made anew, whose claim was of the one before
 			l.offsetsChanged.Store(true)
 		} else {
 			claim.Abort(errNotAppended)
@@ -149,14 +151,18 @@ func (l *eventLog) offsetsKey() []byte {
 	return state.Key([]byte("millrace"), []byte("log"), id[:], []byte("offsets"))
 }
 
-// saveOffsets makes the offsets durable in the state store, if there are new ones.
+// saveOffsets makes the offsets durable in the state store, if there are new ones, and lets the log forget the sources
+// up to here.
 func (l *eventLog) saveOffsets() error {
-	if !l.offsetsChanged.Swap(false) {
-		return nil
-	}
 	// While nobody appends a record: else one could be in the log, before Seq, and not among the offsets yet.
 	l.origins.Lock()
 	stats := l.log.Stats()
+	if !l.offsetsChanged.Swap(false) {
+		l.origins.Unlock()
+		// No entry since the last time has a source. Without this the files of IDs would stay for ever where there is no Kafka.
+		l.sourceFloor.Store(max(l.sourceFloor.Load(), stats.NextSeq))
+		return nil
+	}
 	r := offsetsRecord{Seq: stats.NextSeq, ID: stats.NextID}
 	l.offsets.Range(func(tp idindex.TopicPartition, seen []idindex.Interval) {
 		r.Topics = append(r.Topics, topicRecord{tp.Topic, tp.Partition, seen})
