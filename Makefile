@@ -47,7 +47,7 @@ demo: build engine ## Send a million events through the quickstart and ask for t
 	@exec bin/demo
 
 .PHONY: chaos
-chaos: build engine ## Kill and break the collector under load, CHAOS_KILLS=100 times, and count what is lost or doubled (a quarter of an hour)
+chaos: build engine ## Kill and break the collector under load, CHAOS_KILLS=100 times, and count what is lost or doubled (five to ten minutes)
 	@go build -o bin/chaos ./testbed/cmd/chaos
 	@exec bin/chaos -write docs/benchmarks/chaos.csv
 
