@@ -86,7 +86,7 @@ func (b *bench) push(ctx context.Context, n *node, events int, seed uint64, rate
 		Connections: connections, InFlight: 2, Batch: requestSize, Rate: rate,
 	}
 	if rate > 0 {
-		c.Batch = 100 // an event does not wait for its neighbours at its sender
+		c.Batch, c.InFlight = 250, 4 // an event hardly waits for its neighbours at its sender
 	}
 	r, err := load.NewRun(c)
 	if err != nil {
