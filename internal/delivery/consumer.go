@@ -44,6 +44,8 @@ type Options struct {
 
 	Clock  Clock
 	Logger *zap.Logger
+	// Hold keeps the log from removing anything until what it returns is called. It may be nil.
+	Hold func() (release func())
 	// Observer may be nil.
 	Observer *Observer
 }
@@ -163,7 +165,11 @@ func (c *Consumer) restore() error {
 			return fmt.Errorf("it has positions for %d partitions and the log has %d", len(c.record.Positions), n)
 		}
 	} else {
-		c.record = consumerRecord{Name: c.o.Pipeline.String(), Epoch: c.o.FirstEpoch, Positions: make([]uint64, n)}
+		epoch, err := c.firstEpoch()
+		if err != nil {
+			return err
+		}
+		c.record = consumerRecord{Name: c.o.Pipeline.String(), Epoch: epoch, Positions: make([]uint64, n)}
 		if c.o.Reset != nil { // a consumer that begins has nothing to reset
 			c.record.Resets = []string{c.o.Reset.Name}
 		}
@@ -175,6 +181,7 @@ func (c *Consumer) restore() error {
 		// Durable before anything is handed out: where a consumer began must not be decided twice.
 		var b state.Batch
 		b.Set(c.keys.record(), c.record.bytes())
+		b.Set(nameKey(c.log.Incarnation(), c.record.Name), state.Uint64(epoch))
 		if err := c.store.Commit(&b); err != nil {
 			return fmt.Errorf("recording where it begins: %w", err)
 		}
@@ -201,6 +208,21 @@ func (c *Consumer) restore() error {
 		return err
 	}
 	return c.restoreOutbox()
+}
+
+// firstEpoch of a consumer that begins: beyond those of any that had its name in identities, be it one that was removed
+// or one that has another name by now. Sinks would take its deliveries for repetitions of theirs.
+func (c *Consumer) firstEpoch() (uint64, error) {
+	value, taken, err := c.store.Get(nameKey(c.log.Incarnation(), c.o.Pipeline.String()))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("reading the epochs of its name: %w", err)
+	case !taken:
+		return c.o.FirstEpoch, nil
+	case len(value) != 8:
+		return 0, fmt.Errorf("the epochs of its name are not readable: %x", value)
+	}
+	return max(c.o.FirstEpoch, binary.BigEndian.Uint64(value)+epochsOfName), nil
 }
 
 // restoreSpans reads the ranges that were handed out and not passed. They come again as they were, in their order.

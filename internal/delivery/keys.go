@@ -26,6 +26,14 @@ func consumersPrefix(incarnation [16]byte) []byte {
 	return state.Key([]byte("millrace"), []byte("log"), incarnation[:], []byte("consumer"))
 }
 
+// nameKey is of the first epoch that the last consumer of a name began with. It outlives the consumer: see firstEpoch.
+func nameKey(incarnation [16]byte, name string) []byte {
+	return state.Key([]byte("millrace"), []byte("log"), incarnation[:], []byte("name"), []byte(name))
+}
+
+// epochsOfName is how many resets a consumer can have before another may have its name.
+const epochsOfName = 1 << 20
+
 func newKeys(incarnation [16]byte, id pipeline.ID) keys {
 	return keys{append(consumersPrefix(incarnation), state.Key([]byte(id.String()))...)}
 }

@@ -27,6 +27,9 @@ type ResetRequest struct {
 func (c *Consumer) Reset(to Target) error {
 	c.gate.Lock()
 	defer c.gate.Unlock()
+	if c.o.Hold != nil { // else retention may remove what the positions were put back to, before it knows
+		defer c.o.Hold()()
+	}
 	next := c.nextRecord()
 	if err := c.commitReset(&next, ResetRequest{To: to}); err != nil {
 		return err
@@ -34,7 +37,6 @@ func (c *Consumer) Reset(to Target) error {
 	c.mu.Lock()
 	c.record = next
 	c.outbox, c.sent = map[string][]outboxItem{}, nil
-	c.blocked = map[uint32]error{}
 	c.parts = map[string]*enrolled{} // they enrol again, and are restored from nothing
 	for p, at := range next.Positions {
 		c.committed[p].Store(at)
@@ -42,8 +44,8 @@ func (c *Consumer) Reset(to Target) error {
 	c.mu.Unlock()
 	for p, part := range c.partitions {
 		part.next, part.pending, part.current, part.attempt, part.filling = next.Positions[p], nil, nil, 0, filling{}
-		part.blocked = false
 		part.head.Store(part.next)
+		c.setBlocked(part, false, nil)
 		part.wake()
 	}
 	return nil
@@ -87,6 +89,10 @@ func (c *Consumer) Advance(to []uint64) (uint64, error) {
 		if part.next >= at {
 			continue
 		}
+		if part.current != nil {
+			// What a failed attempt was given goes as a whole: a sink may have it, and the rest of it would have another name.
+			at = max(at, part.current.last+1)
+		}
 		skipped += at - part.next
 		part.pass(at - 1)
 		for len(part.pending) > 0 && part.pending[0].last < part.next {
@@ -97,6 +103,8 @@ func (c *Consumer) Advance(to []uint64) (uint64, error) {
 			part.pass(part.pending[0].last)
 			part.pending = part.pending[1:]
 		}
+		c.setBlocked(part, false, nil)
+		part.wake()
 	}
 	return skipped, c.checkpoint()
 }

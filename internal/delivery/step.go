@@ -133,6 +133,7 @@ func (c *Consumer) attempt(p *partition) error {
 	start := c.o.Clock.Now()
 	ld, err := c.log.Load(p.id, s.first, s.last, s.restored || p.attempt > 1)
 	if err != nil {
+		c.noteFailure(p, err)
 		return fmt.Errorf("reading positions %d to %d of partition %d: %w", s.first, s.last, p.id, err)
 	}
 	id := c.identity()
@@ -140,6 +141,7 @@ func (c *Consumer) attempt(p *partition) error {
 	d := New(id, p.attempt, c)
 	d.Restored = s.restored
 	if d.FirstAppended, d.LastAppended, err = c.appended(p.id, s.first, s.last); err != nil {
+		c.noteFailure(p, err)
 		return err
 	}
 	if err := c.o.Next(NewContext(c.lifetime, d), ld); err != nil {
