@@ -164,8 +164,9 @@ func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*
 			OTLPGRPC: places[otlpGRPC].addr, OTLPHTTP: "http://" + places[otlpHTTP].addr,
 			Segment: "http://" + places[segment].addr, SegmentKeys: load.QuickstartSegmentKeys(),
 		},
-		// Enough under way at once that one sync of the log serves many requests: an acknowledgement waits for one.
-		Batch: 2000, SegmentBatch: 500, InFlight: 4, Connections: 12, Record: true,
+		// Enough under way at once that one sync of the log serves several requests: an acknowledgement waits for one. More
+		// would only leave ClickHouse behind.
+		Batch: 2000, SegmentBatch: 500, InFlight: 2, Connections: 4, Record: true,
 	})
 	if err != nil {
 		return nil, err
