@@ -195,6 +195,9 @@ func (l *eventLog) export(id delivery.Identity, ld plog.Logs) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
+	if err := syncFolder(l.cfg.Directory); err != nil { // the folder may be new
+		return "", err
+	}
 	path := filepath.Join(dir, fmt.Sprintf("%s.%d.%d-%d.json", id.Token("skipped")[:8], id.Partition, id.First, id.Last))
 	return path, replaceFile(path, append(content, '\n'))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
@@ -93,21 +94,26 @@ func (l *eventLog) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 		l.madeAnew(origin)
 	}
 	duplicates := l.dropDuplicates(s, batch, claim)
-	if fresh := n - len(claim.Verdicts) + len(claim.Fresh())/segmentlog.IDBytes; fresh > 0 {
-		receipt, parts, err := l.append(ctx, s, batch, claim.Fresh(), origin)
+	var receipt segmentlog.Receipt
+	fresh := n - len(claim.Verdicts) + len(claim.Fresh())/segmentlog.IDBytes
+	if fresh > 0 {
+		receipt, err = l.append(ctx, s, batch, claim.Fresh(), origin)
 		if err != nil {
 			claim.Abort(err)
 			return l.refuse(ctx, n, err)
 		}
 		claim.Commit(receipt.FirstID, receipt.Appended)
 		appended = true
-		l.keepTail(s, receipt, parts)
+		l.noteHighs(s, receipt)
 		l.telemetry.EventLogAppended.Add(ctx, int64(fresh))
 	} else {
 		claim.Commit(0, start.UnixNano()) // it is empty
 	}
 	if err := claim.Wait(ctx); err != nil {
 		return l.refuse(ctx, n, err)
+	}
+	if fresh > 0 {
+		l.keepTail(s, batch, receipt)
 	}
 	for who, count := range duplicates {
 		l.telemetry.EventLogDuplicates.Add(ctx, count, metric.WithAttributeSet(attribute.NewSet(
@@ -198,7 +204,7 @@ func (l *eventLog) dropDuplicates(s *scratch, batch event.Batch, claim *idindex.
 }
 
 // append writes what is left of the batch as one entry, a chunk for each partition.
-func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, ids []byte, o origin) (segmentlog.Receipt, []event.Batch, error) {
+func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, ids []byte, o origin) (segmentlog.Receipt, error) {
 	clear(s.highs)
 	clear(s.counts)
 	for i, p := range s.partition {
@@ -209,9 +215,8 @@ func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, id
 	}
 	encoded, err := s.encoder.Encode(batch, l.cfg.Partitions, s.partition)
 	if err != nil {
-		return segmentlog.Receipt{}, nil, err
+		return segmentlog.Receipt{}, err
 	}
-	parts := batch.Split(l.cfg.Partitions, s.partition)
 	s.chunks = s.chunks[:0]
 	for p, data := range encoded {
 		if s.counts[p] > 0 {
@@ -224,14 +229,21 @@ func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, id
 	if errors.Is(err, segmentlog.ErrFull) {
 		l.askForRetention()
 	}
-	return receipt, parts, err
+	return receipt, err
 }
 
-// keepTail leaves what was appended to the consumers that are about to ask for it.
-func (l *eventLog) keepTail(s *scratch, receipt segmentlog.Receipt, parts []event.Batch) {
+func (l *eventLog) noteHighs(s *scratch, receipt segmentlog.Receipt) {
+	for _, c := range s.chunks {
+		l.high.note(c.Partition, receipt.Appended, c.EventTime)
+	}
+}
+
+// keepTail leaves what was appended to the consumers that are about to ask for it. The batch is empty afterwards, so this
+// comes when nothing can fail any more: who sends a refused batch again in this process sends all of it.
+func (l *eventLog) keepTail(s *scratch, batch event.Batch, receipt segmentlog.Receipt) {
+	parts := batch.Split(l.cfg.Partitions, s.partition)
 	for i, c := range s.chunks {
 		l.reader.tail.put(c.Partition, receipt.First[i], int(c.Records), len(c.Data), parts[c.Partition])
-		l.high.note(c.Partition, receipt.Appended, c.EventTime)
 		s.chunks[i].Data = nil
 	}
 }
@@ -241,6 +253,7 @@ func (l *eventLog) refuse(ctx context.Context, events int, err error) error {
 	reason, code, mend := metadataReasonFailed, codes.Unavailable, err.Error()
 	var original *idindex.OriginalError
 	var failed *segmentlog.FailedError
+	var unfit *segmentlog.EntryError
 	switch {
 	case errors.Is(err, segmentlog.ErrFull):
 		reason, code = metadataReasonFull, codes.ResourceExhausted
@@ -249,6 +262,8 @@ func (l *eventLog) refuse(ctx context.Context, events int, err error) error {
 		reason = metadataReasonOriginal
 	case errors.Is(err, segmentlog.ErrClosed):
 		reason = metadataReasonClosed
+	case errors.As(err, &unfit), errors.Is(err, event.ErrTooLarge):
+		reason, code = metadataReasonTooLarge, codes.InvalidArgument // the same batch never fits
 	case errors.As(err, &failed):
 		// After a failed sync nothing is known of what is on the disk. A restart reads what is there.
 		l.report(componentstatus.NewFatalErrorEvent(err))
@@ -257,6 +272,9 @@ func (l *eventLog) refuse(ctx context.Context, events int, err error) error {
 	}
 	l.telemetry.EventLogRefused.Add(ctx, int64(events), metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
 	st := status.New(code, mend)
+	if code == codes.InvalidArgument {
+		return consumererror.NewPermanent(st.Err())
+	}
 	if detailed, detailErr := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}); detailErr == nil {
 		st = detailed
 	}
@@ -268,4 +286,5 @@ const (
 	metadataReasonFailed   = "failed"
 	metadataReasonOriginal = "original"
 	metadataReasonClosed   = "closed"
+	metadataReasonTooLarge = "too_large"
 )

@@ -45,13 +45,7 @@ func (l *eventLog) bind(store state.Store) (uint64, error) {
 	raw, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if len(known) == 0 && l.log.Stats().NextSeq > 1 && l.cfg.AcceptStateStore != now.StateStore {
-			return 0, l.foreignState("an unknown one", now.StateStore)
-		}
-		if len(known) == 0 && l.log.Stats().NextSeq > 1 {
-			now.Adoptions = 1
-		}
-		return l.epoch(now), writeSynced(path, now)
+		return l.bindAnew(path, now, len(known) > 0)
 	case err != nil:
 		return 0, fmt.Errorf("reading %s: %w", path, err)
 	}
@@ -61,21 +55,31 @@ func (l *eventLog) bind(store state.Store) (uint64, error) {
 	now.Adoptions = had.Adoptions
 	switch {
 	case had.Incarnation != now.Incarnation:
-		// The log was made anew beside the file. Its deliveries have other names.
-		l.logger.Warn("The log was made anew: consumers begin by start_at, and what the state store holds for the log before stays where it is",
-			zap.String("before", had.Incarnation), zap.String("now", now.Incarnation))
-		now.Adoptions = 0
-		return l.epoch(now), writeSynced(path, now)
+		// The log was made anew beside the file, or brought from elsewhere. Its deliveries have other names than the one before.
+		l.logger.Warn("The log is another one: consumers that its state store does not know begin by start_at, and what the state store holds "+
+			"for the log before stays where it is", zap.String("before", had.Incarnation), zap.String("now", now.Incarnation))
+		return l.bindAnew(path, now, len(known) > 0)
 	case had.StateStore == now.StateStore:
 		return l.epoch(now), nil
-	case len(known) > 0 && l.cfg.AcceptStateStore != now.StateStore:
-		return 0, l.foreignState(had.StateStore, now.StateStore)
 	case l.cfg.AcceptStateStore != now.StateStore:
 		return 0, l.foreignState(had.StateStore, now.StateStore)
 	}
 	now.Adoptions++
 	l.logger.Warn("The log goes on with another state store, as the configuration says: all that is in it is delivered as new",
 		zap.String("before", had.StateStore), zap.String("now", now.StateStore))
+	return l.epoch(now), writeSynced(path, now)
+}
+
+// bindAnew is for a log that no file speaks of: nothing is known of the state stores that it had, if it had any.
+func (l *eventLog) bindAnew(path string, now binding, known bool) (uint64, error) {
+	now.Adoptions = 0
+	if l.log.Stats().NextSeq > 1 {
+		if !known && l.cfg.AcceptStateStore != now.StateStore {
+			return 0, l.foreignState("an unknown one", now.StateStore)
+		}
+		// More than any number of adoptions before, which were counted from 0 or in this way, earlier.
+		now.Adoptions = uint64(max(1, l.clock.Now().Unix()))
+	}
 	return l.epoch(now), writeSynced(path, now)
 }
 
@@ -118,6 +122,10 @@ func replaceFile(path string, content []byte) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
+	return syncFolder(dir)
+}
+
+func syncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return err

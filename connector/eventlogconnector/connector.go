@@ -46,6 +46,7 @@ type eventLog struct {
 	hasher    idindex.Hasher
 	consumers []*logConsumer
 	admin     *admin
+	closed    bool // Start's and Shutdown's
 
 	started atomic.Bool
 	scratch sync.Pool     // of *scratch; any goroutine
@@ -54,6 +55,7 @@ type eventLog struct {
 
 	// origins is held for reading while a Kafka record is appended, and for writing while the offsets are copied.
 	origins        sync.RWMutex
+	removing       sync.Mutex    // held while retention removes files, and while a reset puts positions back
 	offsetsChanged atomic.Bool   // since saveOffsets; any goroutine
 	sourceFloor    atomic.Uint64 // sources of entries before it are in the state store; the retention worker's to write
 
@@ -166,7 +168,7 @@ func (l *eventLog) checkGraph(ext component.Component) error {
 			"or set guarantee: at_least_once", l.cfg.StateStore)
 	}
 	if err := delivery.CheckGraph(provider.EffectiveConfig(), l.set.ID); err != nil {
-		return fmt.Errorf("guarantee: effectively_once cannot be kept:\n%w", err)
+		return fmt.Errorf("guarantee: effectively_once cannot be kept: %w", err)
 	}
 	return nil
 }
@@ -213,39 +215,46 @@ func (l *eventLog) rebuildIndex() error {
 // stopped by then.
 func (l *eventLog) Shutdown(ctx context.Context) error {
 	l.started.Store(false)
-	err := l.close(ctx)
-	l.telemetry.Shutdown()
-	return err
+	return l.close(ctx)
 }
 
 func (l *eventLog) close(ctx context.Context) error {
-	select {
-	case <-l.stop:
-	default:
-		close(l.stop)
+	if l.closed {
+		return nil
 	}
+	l.closed = true
+	close(l.stop)
+	l.telemetry.Shutdown() // nobody is to look at what closes
 	if l.unpace != nil {
 		l.unpace()
 	}
-	var errs []error
-	if l.admin != nil {
-		errs = append(errs, l.admin.close(ctx))
-		l.admin = nil
-	}
-	l.workers.Wait()
+	// Commands and retention may wait for a delivery, and that may end only when the consumers give it up.
+	var adminErr error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if l.admin != nil {
+			adminErr = l.admin.close(ctx)
+		}
+		l.workers.Wait()
+	}()
+	errs := make([]error, len(l.consumers))
 	var wg sync.WaitGroup
-	stopped := make([]error, len(l.consumers))
 	for i, c := range l.consumers {
 		if c.running {
-			wg.Go(func() { stopped[i] = c.Stop(ctx) })
+			wg.Go(func() { errs[i] = c.Stop(ctx) })
 			c.running = false
 		}
 	}
 	wg.Wait()
-	errs = append(errs, stopped...)
+	select {
+	case <-ended:
+		errs = append(errs, adminErr)
+	case <-l.clock.After(l.cfg.Delivery.ShutdownGrace):
+		errs = append(errs, errors.New("a command or the removal of old files does not end: it waits for a delivery that does not end"))
+	}
 	if l.log != nil {
 		errs = append(errs, l.log.Close())
-		l.log = nil
 	}
 	return errors.Join(errs...)
 }

@@ -70,6 +70,9 @@ func (l *eventLog) renameConsumers(store state.Store, ids []pipeline.ID) error {
 			if _, ok := known[told.RenamedFrom]; !ok {
 				return fmt.Errorf("consumers::%s::renamed_from: the log has no consumer %q: it has %q", name, told.RenamedFrom, slices.Sorted(maps.Keys(known)))
 			}
+			if slices.ContainsFunc(ids, func(id pipeline.ID) bool { return id.String() == told.RenamedFrom }) {
+				return fmt.Errorf("consumers::%s::renamed_from: %s is still a pipeline and would lose its place: leave renamed_from out, or that pipeline", name, told.RenamedFrom)
+			}
 			if err := delivery.Rename(store, l.log.ID(), told.RenamedFrom, name); err != nil {
 				return err
 			}
@@ -114,6 +117,7 @@ func (l *eventLog) openConsumer(store state.Store, id pipeline.ID, firstEpoch ui
 		CheckpointInterval: l.cfg.CheckpointInterval, CheckpointBytes: l.cfg.CheckpointBytes,
 		RetryInitial: l.cfg.Retry.InitialInterval, RetryMax: l.cfg.Retry.MaxInterval, Grace: l.cfg.Delivery.ShutdownGrace,
 		Clock: l.clock, Logger: l.logger.With(zap.Stringer("consumer", id)), Observer: l.observer(id),
+		Hold: func() func() { l.removing.Lock(); return l.removing.Unlock },
 	}
 	if told.Reset.HasValue() {
 		r := told.Reset.Get()

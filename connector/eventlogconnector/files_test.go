@@ -69,3 +69,93 @@ func startWith(t *testing.T, h *harness, conf map[string]any) error {
 	}
 	return l.Shutdown(context.Background())
 }
+
+func TestALogFromElsewhereIsRefusedByAStateStoreThatDoesNotKnowIt(t *testing.T) {
+	elsewhere := newHarness(t, nil)
+	require.NoError(t, elsewhere.send("theirs"))
+	elsewhere.awaitStored(1)
+	elsewhere.stop()
+
+	h := newHarness(t, nil)
+	require.NoError(t, h.send("a"))
+	h.awaitStored(1)
+	h.stop()
+	replaceBy(t, filepath.Join(h.dir, "log"), "segments", filepath.Join(elsewhere.dir, "log", "segments"))
+	err := h.start()
+	require.ErrorContains(t, err, "set accept_state_store: ", "its deliveries would have the names of those that were made there")
+	_, h.cfg.AcceptStateStore, _ = cutLast(err.Error(), "accept_state_store: ")
+	h.cfg.AcceptStateStore = h.cfg.AcceptStateStore[:32]
+	require.NoError(t, h.start())
+	h.awaitStored(2)
+	require.Greater(t, h.consumers[0].Epoch(), uint64(epochsOfAdoption))
+}
+
+func TestALogWhoseFileWasRemovedHasEpochsBeyondThoseOfAnyStateStoreBefore(t *testing.T) {
+	h := newHarness(t, nil)
+	require.NoError(t, h.send("a"))
+	h.awaitStored(1)
+	var before uint64
+	for range 3 {
+		h.stop()
+		require.NoError(t, os.RemoveAll(filepath.Join(h.dir, "state")))
+		err := h.start()
+		require.ErrorContains(t, err, "accept_state_store: ")
+		_, h.cfg.AcceptStateStore, _ = cutLast(err.Error(), "accept_state_store: ")
+		h.cfg.AcceptStateStore = h.cfg.AcceptStateStore[:32]
+		require.NoError(t, h.start())
+		require.Greater(t, h.consumers[0].Epoch(), before)
+		before = h.consumers[0].Epoch()
+	}
+	h.awaitStored(4)
+	h.stop()
+	require.NoError(t, os.RemoveAll(filepath.Join(h.dir, "state")))
+	require.NoError(t, os.Remove(filepath.Join(h.dir, "log", bindingFile)))
+	err := h.start()
+	require.ErrorContains(t, err, "accept_state_store: ")
+	_, h.cfg.AcceptStateStore, _ = cutLast(err.Error(), "accept_state_store: ")
+	h.cfg.AcceptStateStore = h.cfg.AcceptStateStore[:32]
+	require.NoError(t, h.start())
+	require.Greater(t, h.consumers[0].Epoch(), before)
+	h.awaitStored(5)
+}
+
+func TestAConsumerCannotTakeThePlaceOfAPipelineThatIsThere(t *testing.T) {
+	h := newHarness(t, nil)
+	require.NoError(t, h.send("a"))
+	h.awaitStored(1)
+	h.stop()
+	two := pipeline.NewIDWithName(pipeline.SignalLogs, "two")
+	h.sinks[two] = newSink()
+	h.cfg.Consumers = map[string]ConsumerConfig{"logs/two": {RenamedFrom: "logs"}}
+	require.ErrorContains(t, h.start(), "consumers::logs/two::renamed_from: logs is still a pipeline")
+	h.cfg.Consumers = nil
+	require.NoError(t, h.start())
+	h.await("the new pipeline from the beginning", func() bool { return len(h.sinks[two].stored()) == 1 })
+	h.awaitStored(1)
+}
+
+func TestAPipelineThatComesBackIsDeliveredAllAnew(t *testing.T) {
+	h := newHarness(t, nil)
+	require.NoError(t, h.send(numbered("e", 5)...))
+	h.awaitStored(5)
+	h.stop()
+	sinks := h.sinks
+	h.sinks = map[pipeline.ID]*sink{pipeline.NewIDWithName(pipeline.SignalLogs, "other"): newSink()}
+	h.cfg.Consumers = map[string]ConsumerConfig{"logs": {Removed: true}, "logs/other": {}}
+	require.NoError(t, h.start())
+	h.stop()
+	h.sinks = sinks
+	h.cfg.Consumers = map[string]ConsumerConfig{"logs/other": {Removed: true}}
+	require.NoError(t, h.start())
+	h.awaitStored(10)
+}
+
+func TestNoFileGoesWhileAResetPutsPositionsBack(t *testing.T) {
+	h := newHarness(t, nil)
+	require.NoError(t, h.consumers[0].Reset(func(uint32) (uint64, error) {
+		require.False(t, h.removing.TryLock())
+		return 0, nil
+	}))
+	require.True(t, h.removing.TryLock())
+	h.removing.Unlock()
+}

@@ -55,6 +55,8 @@ type sink struct {
 	tokens  map[string]bool
 	ids     []string // of events, in the order in which they were stored
 	calls   int
+	hanging chan struct{} // a call closes reached and ends with its context, if set
+	reached chan struct{}
 }
 
 func (s *sink) Capabilities() consumer.Capabilities {
@@ -63,6 +65,9 @@ func (s *sink) Capabilities() consumer.Capabilities {
 
 func (s *sink) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	d := delivery.FromContext(ctx)
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -83,6 +88,35 @@ func (s *sink) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 		s.ids = append(s.ids, ids...)
 	}
 	return nil
+}
+
+// hang makes calls hang until they are given up. The channel is closed when one does.
+func (s *sink) hang() (reached <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hanging, s.reached = make(chan struct{}), make(chan struct{})
+	return s.reached
+}
+
+func (s *sink) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hanging = nil
+}
+
+func (s *sink) wait(ctx context.Context) error {
+	s.mu.Lock()
+	hanging := s.hanging
+	if hanging != nil && s.reached != nil {
+		close(s.reached)
+		s.reached = nil
+	}
+	s.mu.Unlock()
+	if hanging == nil {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (s *sink) stored() []string {

@@ -62,6 +62,7 @@ func (l *eventLog) cut(pressed bool) error {
 				return err
 			}
 		}
+		l.removing.Lock() // a reset may put positions back between a look at them and what follows from it
 		floor := l.committed()
 		removed, err := l.log.Remove(func(s segmentlog.SegmentInfo) bool {
 			for p, next := range s.Next {
@@ -76,6 +77,7 @@ func (l *eventLog) cut(pressed bool) error {
 			bytes -= s.Bytes
 			return false
 		})
+		l.removing.Unlock()
 		if err != nil {
 			return err
 		}
@@ -111,14 +113,14 @@ func (l *eventLog) advanceConsumers(beyond func(segmentlog.SegmentInfo) bool) er
 	}
 	for _, c := range l.consumers {
 		skipped, err := c.Advance(to)
-		if err != nil {
-			return err
-		}
 		if skipped > 0 {
 			l.logger.Warn("retention.drop_unconsumed: records were removed before the consumer had them",
 				zap.Stringer("consumer", c.id), zap.Uint64("records", skipped))
 			l.telemetry.EventLogRetentionDropped.Add(context.Background(), int64(skipped),
 				metric.WithAttributeSet(attribute.NewSet(attribute.String("consumer", c.id.String()))))
+		}
+		if err != nil { // they are passed over all the same, and durably so before the file goes
+			return err
 		}
 	}
 	return nil
