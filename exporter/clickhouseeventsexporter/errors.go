@@ -51,6 +51,10 @@ var tableErrors = map[proto.Error]bool{
 func classify(err error) class {
 	exception, ok := ch.AsException(err)
 	if !ok {
+		var changed *columnTypeError
+		if errors.As(err, &changed) {
+			return classTables
+		}
 		return classRetry // the network's
 	}
 	switch {

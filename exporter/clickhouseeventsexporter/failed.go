@@ -17,9 +17,10 @@ type failedRows struct {
 	stage, reason, keyword, processor               *native.LowCardinality
 	time, received                                  *native.Fixed
 
-	rows  int
-	json  []byte
-	input proto.Input
+	rows   int
+	json   []byte
+	input  proto.Input
+	guards guards
 }
 
 func newFailedRows() *failedRows {
@@ -81,7 +82,7 @@ func failedTime(t pcommon.Timestamp) int64 {
 func (r *failedRows) columns() proto.Input {
 	r.input = r.input[:0]
 	for i, c := range r.all() {
-		r.input = append(r.input, proto.InputColumn{Name: failedColumns[i].name, Data: c})
+		r.input = append(r.input, r.guards.input(i, &failedColumns[i], nil, c))
 	}
 	return r.input
 }

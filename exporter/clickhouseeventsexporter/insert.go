@@ -83,14 +83,31 @@ func (in *inserter) insert(ctx context.Context, table string, block proto.Input,
 	} else if !in.replicated(table) {
 		query.Settings = plainSettings
 	}
+	// ch-go reads on until the deadline whatever becomes of the context, and of what is to be sent.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	var refused error
+	for i := range block {
+		if g, ok := block[i].Data.(*guard); ok {
+			g.refuse = func(err error) {
+				refused = err
+				_ = conn.Close()
+			}
+		}
+	}
 	err = conn.Do(ctx, query)
+	whole := stop()
+	if refused != nil {
+		err = refused
+	}
 	if err != nil {
 		if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, ch.ErrClosed) {
 			err = errors.Join(err, closeErr)
 		}
 		return ack, fmt.Errorf("inserting into %s.%s: %w", in.cfg.Database, table, err)
 	}
-	in.give(conn)
+	if whole {
+		in.give(conn)
+	}
 	return ack, nil
 }
 

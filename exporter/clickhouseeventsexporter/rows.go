@@ -53,6 +53,7 @@ type eventRows struct {
 	resources []string // JSON of each resource of the batch, by event.Reader.ResourceIndex less 1; "" until needed
 	hex       [32]byte
 	input     proto.Input
+	guards    guards
 }
 
 func newEventRows(l *layout) *eventRows {
@@ -157,14 +158,14 @@ func (r *eventRows) addHex(c *native.String, id []byte, empty bool) {
 func (r *eventRows) columns() proto.Input {
 	r.input = r.input[:0]
 	for i, c := range r.envelope() {
-		r.input = append(r.input, proto.InputColumn{Name: envelopeColumns[i].name, Data: c})
+		r.input = append(r.input, r.guards.input(i, &envelopeColumns[i], nil, c))
 	}
 	for i, c := range r.typed {
 		if c == nil || c.Rows() == 0 {
 			continue
 		}
 		c.Fill(r.rows)
-		r.input = append(r.input, proto.InputColumn{Name: r.layout.columns[i].name, Data: c})
+		r.input = append(r.input, r.guards.input(len(envelopeColumns)+i, nil, &r.layout.columns[i], c))
 	}
 	return r.input
 }
