@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ type fakeCoordinator struct {
 	mu          sync.Mutex
 	plans, kept map[string][]byte
 	checkpoint  uint64
+	committed   uint64 // of all partitions
 	requested   int
 	binds       int
 	// crashAt makes the exporter lose its breath at the n-th bind from now, counted from 1: the bind is durable, and
@@ -106,13 +108,18 @@ func (c *fakeCoordinator) RequestCheckpoint() {
 	c.requested++
 }
 
-func (c *fakeCoordinator) Committed(uint32) uint64 { return 0 }
+func (c *fakeCoordinator) Committed(uint32) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.committed
+}
 
 // commit is a checkpoint that passes everything.
 func (c *fakeCoordinator) commit() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.checkpoint++
+	c.committed = math.MaxUint64
 	clear(c.plans)
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
+
 	"github.com/millrace/millrace/internal/delivery"
 )
 
@@ -15,23 +17,91 @@ import (
 // the table never forgets an INSERT that may come again: the log is asked for a checkpoint early, and an INSERT that would
 // push out another's token waits for it.
 //
+// An INSERT that is repeated counts once: however often a delivery comes again while a view, a disk or a branch beside
+// this one is to be mended, what it is counted for does not grow, so that it can never be held back by itself.
+//
 // A crash empties it. What was sent before the crash is found out from the table's own count of blocks: see
 // run.forgotten.
 type ledger struct {
-	mu       sync.Mutex // guards what is below; any goroutine
-	reserved uint64     // how many times blocks were
+	mu   sync.Mutex // guards what is below; any goroutine
+	sent uint64     // blocks, of all pipelines: those that are under way as many as they can be
 	// open has the pipelines with blocks that no checkpoint has passed.
 	open map[delivery.Coordinator]*opened
 }
 
 type opened struct {
-	checkpoint uint64 // the last one when the first block was sent
-	since      uint64 // the reservation of that block
-	blocks     uint64 // sent since then, by all pipelines
-	only       delivery.Identity
-	many       bool // other deliveries than that one have sent since
-	requested  bool
-	refused    time.Time // since when INSERTs wait for this pipeline; zero if none does
+	checkpoint uint64 // the last one that was seen
+	base       uint64 // ledger.sent then
+	// done is ledger.sent before the first block of the deliveries that are done, if any is: the next checkpoint passes them.
+	done    uint64
+	anyDone bool
+	// latest is the last delivery of each partition. It may come again, through checkpoints too, until one has passed it.
+	latest    map[source]*latest
+	requested bool
+	refused   time.Time // since when INSERTs wait for this pipeline; zero if none does
+}
+
+// insertion is what an INSERT is for.
+type insertion struct {
+	c     delivery.Coordinator
+	by    component.ID // the exporter: two of one pipeline can write into the table
+	id    delivery.Identity
+	token string
+}
+
+// source is where deliveries come from one after the other.
+type source struct {
+	by        component.ID
+	partition uint32
+	stage     string
+}
+
+func (i *insertion) source() source { return source{i.by, i.id.Partition, i.id.Stage} }
+
+type latest struct {
+	id delivery.Identity
+	// tokens are the INSERTs that it may send again.
+	tokens map[string]*reservation
+	from   uint64 // the least of theirs
+}
+
+type reservation struct {
+	from   uint64 // ledger.sent when it was sent first
+	at     uint64 // and when its blocks were counted last
+	blocks uint64
+}
+
+// from is ledger.sent before the first block that may come again, and false if none may.
+func (o *opened) from() (uint64, bool) {
+	from, any := o.done, o.anyDone
+	for _, d := range o.latest {
+		if len(d.tokens) > 0 && (!any || d.from < from) {
+			from, any = d.from, true
+		}
+	}
+	return from, any
+}
+
+// finish notes that a delivery does not come again after the next checkpoint.
+func (o *opened) finish(d *latest) {
+	if len(d.tokens) > 0 && (!o.anyDone || d.from < o.done) {
+		o.done, o.anyDone = d.from, true
+	}
+}
+
+// look forgets what the pipeline's checkpoints have passed, and says whether anything is left.
+func (l *ledger) look(c delivery.Coordinator, o *opened) bool {
+	if checkpoint := c.Checkpoint(); o.checkpoint != checkpoint {
+		o.checkpoint, o.base, o.anyDone, o.requested = checkpoint, l.sent, false, false
+		for s, d := range o.latest {
+			// An outbox is sent before the next checkpoint, as a whole.
+			if s.stage != "" || c.Committed(s.partition) > d.id.First {
+				delete(o.latest, s)
+			}
+		}
+	}
+	_, any := o.from()
+	return any
 }
 
 // ledgers of the process, by the table: several exporters can write into one.
@@ -58,67 +128,143 @@ const maxWait = time.Minute
 
 var errWindow = errors.New("the table would forget INSERTs that the event log may repeat: waiting for a checkpoint")
 
-// reserve notes blocks that are about to be sent, and asks for checkpoints. It returns the reservation's number.
-// askable says that the table can be asked for rows by their token.
-func (l *ledger) reserve(c delivery.Coordinator, id delivery.Identity, blocks, budget uint64, askable bool, now time.Time) (uint64, error) {
+// reserve notes blocks of an INSERT that is about to be sent, and asks for checkpoints. askable says that the table can be
+// asked for rows by their token.
+func (l *ledger) reserve(i insertion, blocks, budget uint64, askable bool, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for other, o := range l.open {
+		if !l.look(other, o) {
+			delete(l.open, other)
+		}
+	}
+	r := l.reserved(&i)
+	counts := r == nil
 	var waits error
 	for other, o := range l.open {
-		if o.checkpoint != other.Checkpoint() {
-			delete(l.open, other)
-			continue
+		from, _ := o.from()
+		add := blocks
+		if r != nil && r.blocks >= blocks && from <= r.at {
+			add = 0 // it stands among those that are counted
 		}
-		if o.blocks+blocks > budget/4 && !o.requested {
+		counts = counts || add > 0
+		stand := l.sent - from
+		request := !o.requested && l.sent-max(from, o.base)+add > budget/4
+		switch {
+		case add == 0:
+		case stand+add <= budget:
+			o.refused = time.Time{}
+		default:
+			if o.refused.IsZero() {
+				o.refused = now
+			}
+			if !askable || now.Sub(o.refused) < maxWait {
+				waits = fmt.Errorf("%w: %d blocks since the last one, %d to come, %d remembered", errWindow, stand, add, budget)
+				request = true // one that was asked for before may have found nothing to pass
+			}
+		}
+		if request {
 			o.requested = true
 			other.RequestCheckpoint()
 		}
-		if o.blocks+blocks <= budget {
-			o.refused = time.Time{}
-			continue
-		}
-		if o.refused.IsZero() {
-			o.refused = now
-		}
-		if !askable || now.Sub(o.refused) < maxWait {
-			waits = fmt.Errorf("%w: %d blocks since the last one, %d to come, %d remembered", errWindow, o.blocks, blocks, budget)
-		}
 	}
 	if waits != nil {
-		return 0, waits
+		return waits
 	}
-	l.reserved++
-	if o := l.open[c]; o == nil {
-		l.open[c] = &opened{checkpoint: c.Checkpoint(), since: l.reserved, only: id}
-	} else if o.only != id {
-		o.many = true
+	if counts {
+		l.note(&i, r, blocks)
+		l.sent += blocks
 	}
-	for _, o := range l.open {
-		o.blocks += blocks
+	return nil
+}
+
+// reserved returns what was noted of an INSERT, or nil.
+func (l *ledger) reserved(i *insertion) *reservation {
+	if d := l.latest(i); d != nil {
+		return d.tokens[i.token]
 	}
-	return l.reserved, nil
+	return nil
+}
+
+// latest returns what was noted of a delivery, or nil.
+func (l *ledger) latest(i *insertion) *latest {
+	if o := l.open[i.c]; o != nil {
+		if d := o.latest[i.source()]; d != nil && d.id == i.id {
+			return d
+		}
+	}
+	return nil
+}
+
+func (l *ledger) note(i *insertion, r *reservation, blocks uint64) {
+	if r != nil {
+		r.at, r.blocks = l.sent, blocks
+		return
+	}
+	o := l.open[i.c]
+	if o == nil {
+		o = &opened{checkpoint: i.c.Checkpoint(), base: l.sent, latest: map[source]*latest{}}
+		l.open[i.c] = o
+	}
+	d := o.latest[i.source()]
+	if d == nil || d.id != i.id {
+		if d != nil {
+			o.finish(d)
+		}
+		d = &latest{id: i.id, tokens: map[string]*reservation{}}
+		o.latest[i.source()] = d
+	}
+	if len(d.tokens) == 0 {
+		d.from = l.sent
+	}
+	d.tokens[i.token] = &reservation{from: l.sent, at: l.sent, blocks: blocks}
 }
 
 // correct puts what an INSERT was found to have made in the place of what was reserved.
-func (l *ledger) correct(reservation, reserved, made uint64) {
-	if made == reserved {
-		return
-	}
+func (l *ledger) correct(i insertion, made uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	r := l.reserved(&i)
+	if r == nil || r.blocks == made {
+		return
+	}
+	at, less := r.at, r.blocks-made // wraps around where it made more
+	shift := func(n *uint64) {
+		if *n > at {
+			*n -= less
+		}
+	}
+	r.blocks = made
+	shift(&l.sent)
 	for _, o := range l.open {
-		if o.since <= reservation {
-			o.blocks += made - reserved
+		shift(&o.base)
+		shift(&o.done)
+		for _, d := range o.latest {
+			shift(&d.from)
+			for _, r := range d.tokens {
+				shift(&r.from)
+				shift(&r.at)
+			}
 		}
 	}
 }
 
-// settled notes that a plan is durable by which the delivery does not repeat what it has sent so far.
-func (l *ledger) settled(c delivery.Coordinator, id delivery.Identity) {
+// settled notes that a plan is durable by which the delivery repeats no INSERT but those of the tokens left. i's own does not matter.
+func (l *ledger) settled(i insertion, left map[string]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o := l.open[c]; o != nil && o.only == id && !o.many {
-		delete(l.open, c)
+	d := l.latest(&i)
+	if d == nil {
+		return
+	}
+	first := true
+	for token, r := range d.tokens {
+		switch {
+		case !left[token]:
+			delete(d.tokens, token)
+		case first || r.from < d.from:
+			d.from, first = r.from, false
+		}
 	}
 }
 

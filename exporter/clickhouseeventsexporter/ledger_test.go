@@ -25,62 +25,106 @@ func exception(code int, message string) error {
 
 func newLedger() *ledger { return &ledger{open: map[delivery.Coordinator]*opened{}} }
 
+// insertionOf is an INSERT of a delivery.
+func insertionOf(c *fakeCoordinator, first uint64, token string) insertion {
+	id := c.id
+	id.First = first
+	return insertion{c: c, id: id, token: token}
+}
+
 func TestTheLogIsAskedForACheckpointAtAQuarterOfTheWindow(t *testing.T) {
 	l, c := newLedger(), newCoordinator("one")
-	id := func(first uint64) delivery.Identity { i := c.id; i.First = first; return i }
+	f := func(first, blocks uint64, requested int) {
+		t.Helper()
+		require.NoError(t, l.reserve(insertionOf(c, first, ""), blocks, 100, true, someTime))
+		require.Equal(t, requested, c.requested)
+	}
 	for i := range uint64(25) {
-		_, err := l.reserve(c, id(i), 1, 100, true, someTime)
-		require.NoError(t, err)
+		f(i, 1, 0)
 	}
-	require.Zero(t, c.requested)
 	for i := range uint64(10) {
-		_, err := l.reserve(c, id(25+i), 1, 100, true, someTime)
-		require.NoError(t, err)
+		f(25+i, 1, 1) // once for a checkpoint
 	}
-	require.Equal(t, 1, c.requested, "once for a checkpoint")
 	c.commit()
-	_, err := l.reserve(c, id(40), 90, 100, true, someTime)
-	require.NoError(t, err, "the checkpoint has passed the older ones")
+	f(40, 90, 1) // the checkpoint has passed the older ones
 }
 
 func TestAnINSERTThatWouldPushOutAnothersTokenWaits(t *testing.T) {
 	l, one, two := newLedger(), newCoordinator("one"), newCoordinator("two")
-	_, err := l.reserve(one, one.id, 60, 100, true, someTime)
-	require.NoError(t, err)
-	_, err = l.reserve(two, two.id, 60, 100, true, someTime)
-	require.ErrorIs(t, err, errWindow)
+	f := func(c *fakeCoordinator, token string, blocks uint64, askable bool, after time.Duration, want error) {
+		t.Helper()
+		require.ErrorIs(t, l.reserve(insertionOf(c, 0, token), blocks, 100, askable, someTime.Add(after)), want)
+	}
+	f(one, "a", 60, true, 0, nil)
+	f(two, "b", 60, true, 0, errWindow)
 	require.Equal(t, 1, one.requested, "the one that stands in the way is asked")
-	_, err = l.reserve(two, two.id, 40, 100, true, someTime)
-	require.NoError(t, err)
+	f(two, "b", 40, true, 0, nil)
 
 	// A pipeline that cannot make a checkpoint does not hold back the other for ever, where the table can be asked.
-	_, err = l.reserve(two, two.id, 1, 100, true, someTime)
-	require.ErrorIs(t, err, errWindow)
-	_, err = l.reserve(two, two.id, 1, 100, false, someTime.Add(maxWait))
-	require.ErrorIs(t, err, errWindow)
-	_, err = l.reserve(two, two.id, 1, 100, true, someTime.Add(maxWait))
-	require.NoError(t, err)
+	f(two, "c", 1, true, 0, errWindow)
+	f(two, "c", 1, false, maxWait, errWindow)
+	f(two, "c", 1, true, maxWait, nil)
 	l.leave(one)
-	_, err = l.reserve(two, two.id, 50, 100, false, someTime)
-	require.NoError(t, err)
+	f(two, "d", 50, false, 0, nil)
 }
 
-func TestADeliveryOfItsOwnIsNotWaitedFor(t *testing.T) {
+func TestWhatADeliveryDoesNotRepeatIsNotWaitedFor(t *testing.T) {
 	l, c := newLedger(), newCoordinator("one")
-	for range 3 {
-		_, err := l.reserve(c, c.id, 100, 100, true, someTime)
-		require.NoError(t, err)
-		l.settled(c, c.id)
+	f := func(first uint64, token string, blocks uint64, want error) {
+		t.Helper()
+		require.ErrorIs(t, l.reserve(insertionOf(c, first, token), blocks, 100, false, someTime), want)
 	}
-	other := c.id
-	other.First = 7
-	_, err := l.reserve(c, other, 10, 100, true, someTime)
-	require.NoError(t, err)
-	_, err = l.reserve(c, c.id, 10, 100, true, someTime)
-	require.NoError(t, err)
-	l.settled(c, c.id)
-	_, err = l.reserve(c, c.id, 100, 100, true, someTime)
-	require.ErrorIs(t, err, errWindow, "the other's stand")
+	for i := range 3 {
+		f(0, fmt.Sprint(i), 100, nil)
+		l.settled(insertionOf(c, 0, ""), nil)
+	}
+	f(0, "left", 10, nil)
+	f(0, "3", 90, nil)
+	l.settled(insertionOf(c, 0, ""), map[string]bool{"left": true})
+	f(0, "4", 1, errWindow)
+	l.settled(insertionOf(c, 0, ""), nil)
+	f(0, "4", 1, nil)
+	f(7, "other", 10, nil)
+	f(8, "5", 90, errWindow)
+}
+
+// TestAnINSERTThatIsRepeatedCountsOnce repeats one that fills the window, and one of a delivery that checkpoints do not pass.
+func TestAnINSERTThatIsRepeatedCountsOnce(t *testing.T) {
+	l, one, two := newLedger(), newCoordinator("one"), newCoordinator("two")
+	f := func(c *fakeCoordinator, first uint64, token string, blocks uint64, want error) {
+		t.Helper()
+		require.ErrorIs(t, l.reserve(insertionOf(c, first, token), blocks, 100, false, someTime), want)
+	}
+	for range 5 {
+		f(one, 0, "a", 60, nil)
+		f(two, 0, "b", 40, nil)
+	}
+	two.commit()
+	f(two, 1, "c", 1, errWindow)
+	// One's checkpoint passes others, but not this.
+	one.commit()
+	one.committed = 0
+	f(two, 1, "c", 1, errWindow)
+	f(one, 0, "a", 60, nil)
+	one.commit()
+	f(two, 1, "c", 100, nil)
+	l.correct(insertionOf(two, 1, "c"), 30)
+	f(one, 100, "d", 70, nil)
+	f(one, 100, "e", 1, errWindow)
+}
+
+// TestAStuckDeliveryAsksForNoCheckpointAfterAnother would drain the pipeline for nothing.
+func TestAStuckDeliveryAsksForNoCheckpointAfterAnother(t *testing.T) {
+	l, c := newLedger(), newCoordinator("one")
+	require.NoError(t, l.reserve(insertionOf(c, 0, "stuck"), 30, 100, false, someTime))
+	for i := range 5 {
+		other := insertionOf(c, uint64(10+i), "x")
+		other.id.Partition = 1
+		require.NoError(t, l.reserve(other, 6, 100, false, someTime))
+		require.Equal(t, 1, c.requested)
+		c.commit()
+		c.committed = 0
+	}
 }
 
 // TestTheLedgerNeverCountsTooFew compares it with a list of all INSERTs.
@@ -104,8 +148,7 @@ func TestTheLedgerNeverCountsTooFew(t *testing.T) {
 				passed[c] = len(all)
 				continue
 			}
-			id := c.id
-			id.First = uint64(i)
+			one := insertionOf(c, uint64(i), "")
 			reserved := 1 + r.Uint64N(30)
 			made := 1 + r.Uint64N(reserved)
 			oldest := len(all)
@@ -119,10 +162,9 @@ func TestTheLedgerNeverCountsTooFew(t *testing.T) {
 			for _, s := range all[oldest:] {
 				unpassed += s.made
 			}
-			reservation, err := l.reserve(c, id, reserved, budget, false, someTime)
-			if err == nil {
+			if err := l.reserve(one, reserved, budget, false, someTime); err == nil {
 				require.True(t, unpassed == 0 || unpassed+reserved <= budget, "%d stand, %d to come", unpassed, reserved)
-				l.correct(reservation, reserved, made)
+				l.correct(one, made)
 				all = append(all, sent{c, made})
 				continue
 			}

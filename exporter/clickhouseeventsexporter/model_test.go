@@ -97,6 +97,7 @@ func TestRandomSchedulesStoreEachEventOnce(t *testing.T) {
 				continue
 			}
 			left = append(left, u)
+			c.committed = min(c.committed, u.first)
 			of := c.id
 			of.First, of.Last = u.first, u.first+99
 			for _, name := range append([]string{x.inner.planName()}, refusalNames(x.inner.planName())...) {

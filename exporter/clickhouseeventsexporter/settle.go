@@ -65,12 +65,13 @@ func (s *stage) begin(ctx context.Context) error {
 		}
 	}
 	s.split(groups)
-	return s.bind(ctx)
+	return s.bindPieces(ctx)
 }
 
-// token of a piece's INSERT.
+// token of a piece's INSERT. The exporter is part of it, since two of them can have parts of one delivery, by a routing
+// connector, and write into one table.
 func (s *stage) token(p *piece) string {
-	return s.d.ID.Token(s.cfg.Database, s.table, strconv.FormatUint(p.number, 10))
+	return s.d.ID.Token(s.id.String(), s.cfg.Database, s.table, strconv.FormatUint(p.number, 10))
 }
 
 func (s *stage) carryOut(ctx context.Context) error {
@@ -81,6 +82,10 @@ func (s *stage) carryOut(ctx context.Context) error {
 			return err
 		}
 		blocks, settled, err := s.settle(ctx, p)
+		if errors.Is(err, errWindow) && unbound > 0 {
+			// What others wait for must not be what this delivery has done.
+			err = errors.Join(err, s.bindPieces(ctx))
+		}
 		if err != nil {
 			return err
 		}
@@ -90,13 +95,25 @@ func (s *stage) carryOut(ctx context.Context) error {
 		}
 		s.plan.pieces = s.plan.pieces[1:]
 		if unbound += blocks; len(s.plan.pieces) > 0 && unbound > max(1, s.cfg.Deduplication.budget()/8) {
-			if err := s.bind(ctx); err != nil {
+			if err := s.bindPieces(ctx); err != nil {
 				return err
 			}
-			s.ledger().settled(s.coordinator, s.d.ID)
 			unbound = 0
 		}
 	}
+	return nil
+}
+
+// bindPieces makes durable what the table is still to get. The delivery repeats nothing else then.
+func (s *stage) bindPieces(ctx context.Context) error {
+	if err := s.bind(ctx); err != nil {
+		return err
+	}
+	left := make(map[string]bool, len(s.plan.pieces))
+	for i := range s.plan.pieces {
+		left[s.token(&s.plan.pieces[i])] = true
+	}
+	s.ledger().settled(s.insertion(""), left)
 	return nil
 }
 
@@ -201,8 +218,7 @@ func (s *stage) send(ctx context.Context, p *piece, token string, have int) (blo
 	if !s.facts.partitioning.unknown {
 		reserved = s.facts.partitioning.bound(s.extent)
 	}
-	reservation, err := s.ledger().reserve(s.coordinator, s.d.ID, reserved, s.cfg.Deduplication.budget(), s.facts.exact, s.now())
-	if err != nil {
+	if err := s.ledger().reserve(s.insertion(token), reserved, s.cfg.Deduplication.budget(), s.facts.exact, s.now()); err != nil {
 		return 0, false, err
 	}
 	failpoint.Reach(failpoint.InsertBefore)
@@ -230,8 +246,9 @@ func (s *stage) send(ctx context.Context, p *piece, token string, have int) (blo
 	case !s.facts.partitioning.unknown:
 		made = min(made, reserved)
 	}
-	s.ledger().correct(reservation, reserved, made)
-	if ack.deduplicated && have != unasked && have < n {
+	s.ledger().correct(s.insertion(token), made)
+	// A server that says nothing of blocks does not say either that it knew one.
+	if (ack.deduplicated || ack.blocks == 0) && have != unasked && have < n {
 		// Our first attempt may have been under way still. If it was not, the server died after it noted the token and
 		// before it kept the rows.
 		if have, err = s.count(ctx, token); err != nil {
@@ -260,6 +277,10 @@ func (s *stage) input(token string, rows int) proto.Input {
 	}
 	s.block.input = append(append(s.block.input[:0], s.columns()...), proto.InputColumn{Name: deliveryColumn, Data: d})
 	return s.block.input
+}
+
+func (s *stage) insertion(token string) insertion {
+	return insertion{s.coordinator, s.eventsExporter.id, s.d.ID, token}
 }
 
 func (s *stage) ledger() *ledger {
@@ -297,7 +318,7 @@ func (s *stage) refused(ctx context.Context, p *piece, token string, refusal err
 	s.logger.Warn("ClickHouse refuses rows of a delivery: looking for them by halves", zap.Stringer("delivery", s.d.ID), zap.Int("rows", len(positions)), zap.Error(refusal))
 	half := len(positions) / 2
 	s.split([][]int{positions[:half], positions[half:]})
-	if err := s.bind(ctx); err != nil {
+	if err := s.bindPieces(ctx); err != nil {
 		return false, err
 	}
 	failpoint.Reach(failpoint.BisectBound)
@@ -326,7 +347,7 @@ func (s *stage) repair(ctx context.Context, p *piece, token string) (settled boo
 	log.Warn("The table lacks rows of an INSERT that it takes for stored, or has forgotten: they are sent again under another token")
 	s.plan.pieces[0].repairs++
 	s.split([][]int{missing})
-	return false, s.bind(ctx)
+	return false, s.bindPieces(ctx)
 }
 
 // forgotten says whether the table may have forgotten the tokens that were sent since the plan was bound.
@@ -393,10 +414,10 @@ func (s *stage) count(ctx context.Context, token string) (int, error) {
 	return int(n), nil
 }
 
-// rowKey tells rows of one INSERT apart, as far as their partition can differ.
+// rowKey tells rows of one INSERT apart, as far as their partition can differ by what partitions.go understands.
 type rowKey struct {
-	tenant, name, id string
-	time, received   int64
+	tenant, name, id, source, schema, version string
+	time, received                            int64
 }
 
 // missing returns the positions of the piece's rows that the table does not have under the token, ascending.
@@ -404,14 +425,15 @@ func (s *stage) missing(ctx context.Context, p *piece, token string) ([]int, err
 	ctx, cancel := s.timeout(ctx)
 	defer cancel()
 	sql, args := s.where(token)
-	rows, err := s.conn.Query(ctx, "SELECT toString(tenant_id), toString(event_name), event_id, toUnixTimestamp64Nano(event_time), toUnixTimestamp64Nano(received_time)"+sql, args...)
+	rows, err := s.conn.Query(ctx, "SELECT toString(tenant_id), toString(event_name), event_id, toString(source), toString(schema_name), toString(schema_version), "+
+		"toUnixTimestamp64Nano(event_time), toUnixTimestamp64Nano(received_time)"+sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s.%s which rows it has: %w", s.cfg.Database, s.table, err)
 	}
 	have := map[rowKey]int{}
 	for rows.Next() {
 		var k rowKey
-		if err := rows.Scan(&k.tenant, &k.name, &k.id, &k.time, &k.received); err != nil {
+		if err := rows.Scan(&k.tenant, &k.name, &k.id, &k.source, &k.schema, &k.version, &k.time, &k.received); err != nil {
 			return nil, fmt.Errorf("asking %s.%s which rows it has: %w", s.cfg.Database, s.table, err)
 		}
 		have[k]++
@@ -425,7 +447,7 @@ func (s *stage) missing(ctx context.Context, p *piece, token string) ([]int, err
 		if at == 0 && s.bisects {
 			at = e.Received
 		}
-		k := rowKey{e.Tenant, e.Name, e.ID, failedTime(at), failedTime(e.Received)}
+		k := rowKey{e.Tenant, e.Name, e.ID, e.Source, e.Schema, e.SchemaVersion, failedTime(at), failedTime(e.Received)}
 		if have[k] > 0 {
 			have[k]--
 			return
