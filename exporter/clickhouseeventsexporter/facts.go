@@ -111,9 +111,6 @@ func (t *tables) learnTable(ctx context.Context, table *TableConfig) (*tableFact
 	if len(have) == 0 {
 		return nil, fmt.Errorf("table %s %w", name, errNoTable)
 	}
-	if err := t.bringUpDeliveryColumn(ctx, table, have); err != nil {
-		return nil, err
-	}
 	d, err := t.read(ctx, t.cfg.Database, table.Name)
 	if err != nil {
 		return nil, err
@@ -136,17 +133,52 @@ func (t *tables) learnTable(ctx context.Context, table *TableConfig) (*tableFact
 	if f.window, f.seconds, err = t.window(ctx, d); err != nil {
 		return nil, err
 	}
+	if err := t.bringUpDeliveryColumn(ctx, table, have, f); err != nil {
+		return nil, err
+	}
 	if err := t.bringUpWindow(ctx, table, f); err != nil {
+		return nil, err
+	}
+	if err := t.checkAskable(ctx, f); err != nil {
 		return nil, err
 	}
 	return f, t.checkViews(ctx, d, map[string]bool{})
 }
 
+// checkAskable sees to it now that what is to be asked in doubt is answered then.
+func (t *tables) checkAskable(ctx context.Context, f *tableFacts) error {
+	if !f.exact {
+		return nil
+	}
+	name := quote(t.cfg.Database) + "." + quote(f.name)
+	rows, err := t.conn.Query(ctx, "SELECT tenant_id, event_name, event_id, source, schema_name, schema_version, event_time, received_time, "+
+		quote(deliveryColumn)+" FROM "+name+" LIMIT 0")
+	if err == nil {
+		err = errors.Join(rows.Close(), rows.Err())
+	}
+	if isCode(err, accessDenied) {
+		return fmt.Errorf("table %s cannot be asked which rows it has, without which an INSERT in doubt may be lost or stored twice: GRANT SELECT ON %s: %w", name, name, err)
+	} else if err != nil {
+		return fmt.Errorf("asking table %s: %w", name, err)
+	}
+	return nil
+}
+
+// remembers says whether a table remembers as much as the configuration says.
+func (f *tableFacts) remembers(c *DeduplicationConfig) bool {
+	return f.window >= uint64(c.Window) && (!f.replicated || f.seconds >= c.ReplicatedWindow)
+}
+
 // bringUpDeliveryColumn adds the column to a table that was made without it.
-func (t *tables) bringUpDeliveryColumn(ctx context.Context, table *TableConfig, have map[string]string) error {
+func (t *tables) bringUpDeliveryColumn(ctx context.Context, table *TableConfig, have map[string]string, f *tableFacts) error {
 	want := []column{{deliveryColumn, deliveryColumnType}}
 	if len(missingColumns(have, want)) == 0 {
 		return checkTypes(t.cfg.Database, table.Name, have, want)
+	}
+	if f.remembers(&t.cfg.Deduplication) {
+		// The column and the setting came together: the column was dropped.
+		return fmt.Errorf("table %s.%s has lost column %s, by which an INSERT in doubt is found: what is under way could be stored twice. Compare its last rows by hand, "+
+			"then run `%s`", t.cfg.Database, table.Name, deliveryColumn, oneLine(addColumns(t.cfg, table, want)))
 	}
 	if !t.cfg.CreateTables {
 		return fmt.Errorf("table %s.%s lacks column %s, which an event_log needs: run `%s` or set create_tables: true",
@@ -159,8 +191,7 @@ func oneLine(sql string) string { return strings.Join(strings.Fields(sql), " ") 
 
 // bringUpWindow makes the table remember as much as the configuration says, and sees to it that it then does.
 func (t *tables) bringUpWindow(ctx context.Context, table *TableConfig, f *tableFacts) error {
-	want, wantLasts := uint64(t.cfg.Deduplication.Window), t.cfg.Deduplication.ReplicatedWindow
-	if f.window >= want && (!f.replicated || f.seconds >= wantLasts) {
+	if f.remembers(&t.cfg.Deduplication) {
 		return nil
 	}
 	engine := "MergeTree"
@@ -175,7 +206,7 @@ func (t *tables) bringUpWindow(ctx context.Context, table *TableConfig, f *table
 	if err := t.run(ctx, alter); err != nil {
 		return err
 	}
-	t.logger.Info("Made a table remember more INSERTs", zap.String("table", table.Name), zap.Uint64("before", f.window), zap.Uint64("now", want))
+	t.logger.Info("Made a table remember more INSERTs", zap.String("table", table.Name), zap.Uint64("before", f.window), zap.Int("now", t.cfg.Deduplication.Window))
 	d, err := t.read(ctx, t.cfg.Database, table.Name)
 	if err != nil {
 		return err
@@ -183,7 +214,7 @@ func (t *tables) bringUpWindow(ctx context.Context, table *TableConfig, f *table
 	if f.window, f.seconds, err = t.window(ctx, d); err != nil {
 		return err
 	}
-	if f.window < want || f.replicated && f.seconds < wantLasts {
+	if !f.remembers(&t.cfg.Deduplication) {
 		return fmt.Errorf("table %s.%s still remembers only %d INSERTs after %q", t.cfg.Database, table.Name, f.window, oneLine(alter))
 	}
 	return nil
@@ -383,9 +414,13 @@ func (t *tables) checkTarget(ctx context.Context, view [2]string, target *descri
 func (t *tables) marks(ctx context.Context, f *facts) (events, failed counter, err error) {
 	rows, err := t.conn.Query(ctx, "SELECT table, partition_id, toUInt64(max(max_block_number)) FROM system.parts WHERE database = ? AND table IN (?, ?) "+
 		"GROUP BY table, partition_id", t.cfg.Database, f.events.name, f.failed.name)
-	if isCode(err, accessDenied) {
+	switch {
+	case isCode(err, accessDenied) && (!f.events.exact || !f.failed.exact):
+		return events, failed, fmt.Errorf("reading how many blocks the tables have, by which alone it is known whether a table of such an engine remembers an INSERT: "+
+			"GRANT SELECT ON system.parts: %w", err)
+	case isCode(err, accessDenied):
 		return events, failed, nil
-	} else if err != nil {
+	case err != nil:
 		return events, failed, fmt.Errorf("reading how many blocks the tables have: %w", err)
 	}
 	events.table, failed.table = f.events.identity, f.failed.identity

@@ -183,6 +183,35 @@ func TestTheUserNeedsOnlyTheRightsOfTheReadmeBehindALog(t *testing.T) {
 	require.Equal(t, "10/10\t0/0", x.counts())
 }
 
+// TestAnINSERTInDoubtWaitsWhereTheColumnDeliveryWasDropped would store it twice: the table cannot be asked any more.
+func TestAnINSERTInDoubtWaitsWhereTheColumnDeliveryWasDropped(t *testing.T) {
+	x := newDeliverer(t, nil, nil)
+	c := newCoordinator("one")
+	ld := some(t, "a", 0, 10)
+	require.NoError(t, x.ConsumeLogs(c.attempt(t, 0, 1, false), ld))
+	x.engine.Exec("ALTER TABLE events DROP COLUMN _delivery")
+	x.restart()
+	c = c.restarted()
+	err := x.ConsumeLogs(c.attempt(t, 0, 1, true), ld)
+	require.ErrorContains(t, err, "table analytics.events has lost column _delivery")
+	require.ErrorContains(t, err, "run `ALTER TABLE `analytics`.`events` ADD COLUMN IF NOT EXISTS `_delivery` LowCardinality(String)`")
+	require.Equal(t, "10/10\t0/0", x.counts())
+}
+
+// TestAUserWhoMayNotReadTheTablesIsToldAtOnce and not when an INSERT is in doubt.
+func TestAUserWhoMayNotReadTheTablesIsToldAtOnce(t *testing.T) {
+	writer := clickhouseengine.User{Name: "writer", Password: "a long one", Grants: []string{"INSERT ON analytics.*"}}
+	x := newDeliverer(t, nil, nil, enginetest.WithOtherUser(writer))
+	x.change = func(c *Config) {
+		c.Username, c.Password, c.CreateTables = writer.Name, configopaque.String(writer.Password), false
+	}
+	x.restart()
+	require.NoError(t, x.ConsumeLogs(t.Context(), some(t, "a", 0, 1)))
+	err := x.ConsumeLogs(newCoordinator("one").attempt(t, 0, 1, false), some(t, "a", 0, 1))
+	require.ErrorContains(t, err, "GRANT SELECT ON `analytics`.`events`")
+	require.False(t, delivery.Blocked(err), "it heals")
+}
+
 func TestTheTargetOfAView(t *testing.T) {
 	f := func(created, uuid, want string) {
 		t.Helper()
