@@ -283,6 +283,14 @@ func scalarLen(v pcommon.Value) (int, bool) {
 }
 
 func appendKeyValue(b []byte, tag byte, k string, v pcommon.Value) []byte {
+	if v.Type() == pcommon.ValueTypeStr { // most are
+		s := v.Str()
+		if len(k)+len(s) < 100 && k != "" { // every length in one byte
+			n, m := byte(len(k)), byte(len(s))
+			b = append(append(b, tag, n+m+6, tagKey, n), k...)
+			return append(append(b, tagValue, m+2, tagString, m), s...)
+		}
+	}
 	size, scalar := scalarLen(v)
 	if !scalar {
 		b = append(b, tag, 0, 0, 0, 0)
