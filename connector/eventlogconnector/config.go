@@ -183,7 +183,7 @@ func createDefaultConfig() component.Config {
 		MinFreeBytes:       gibibyte,
 		SegmentBytes:       128 * mebibyte,
 		OnFull:             "backpressure",
-		Delivery:           DeliveryConfig{MaxEvents: 20_000, MaxBytes: 64 * mebibyte, MaxWait: 250 * time.Millisecond, CacheBytes: 32 * mebibyte, ShutdownGrace: 10 * time.Second},
+		Delivery:           DeliveryConfig{MaxEvents: 20_000, MaxBytes: 64 * mebibyte, MaxWait: 200 * time.Millisecond, CacheBytes: 32 * mebibyte, ShutdownGrace: 10 * time.Second},
 		CheckpointInterval: 5 * time.Second,
 		CheckpointBytes:    16 * mebibyte,
 		TickInterval:       5 * time.Second,
