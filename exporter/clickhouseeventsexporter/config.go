@@ -93,8 +93,9 @@ const (
 // minBudget is how many blocks a writer needs between two checkpoints of the log.
 const minBudget = 100
 
-// budget is how many blocks this process may send before the log has committed the first of them.
-func (c *DeduplicationConfig) budget() uint64 { return uint64(c.Window / c.Writers) }
+// budget is how many blocks this process may send before the log has committed the first of them. It leaves room for what
+// the table's own count of blocks has above ours: it counts repetitions, and from the checkpoint before.
+func (c *DeduplicationConfig) budget() uint64 { return uint64(c.Window / c.Writers * 3 / 4) }
 
 func (c *DeduplicationConfig) validate() error {
 	switch {

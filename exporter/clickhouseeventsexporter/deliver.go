@@ -200,7 +200,9 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	r.buildFirst(ctx)
 	r.built = builtBoth
-	events := r.eventsStage()
+	events, failed := r.eventsStage(), r.failedStage()
+	events.ledger().begin(events.insertion(""))
+	failed.ledger().begin(failed.insertion(""))
 	if groups := events.cut(&r.plan.events.pieces[0]); len(groups) > 1 {
 		events.split(groups)
 		r.built = builtNothing
@@ -266,8 +268,15 @@ func (r *run) follow(ctx context.Context) error {
 		r.layout = l
 	}
 	r.noteRejected()
-	r.followed = true
 	r.block = r.takeBlock(r.layout)
+	for _, s := range []*stage{r.eventsStage(), r.failedStage()} {
+		for i := range s.plan.pieces {
+			s.plan.pieces[i].fresh = s.ledger().unsent(s.insertion(s.token(&s.plan.pieces[i])))
+		}
+		if s.plan.next > 0 { // the bind can have failed after it was done
+			s.settled()
+		}
+	}
 	return nil
 }
 

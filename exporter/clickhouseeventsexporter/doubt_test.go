@@ -34,11 +34,16 @@ func TestADeliveryThatComesAgainAndAgainDoesNotUseUpTheWindow(t *testing.T) {
 		c.Events.Engine, c.Events.OrderBy = "ReplacingMergeTree", "(tenant_id, event_name, event_time, event_id)"
 		c.Deduplication.Window = 100
 	})
-	c := newCoordinator("one")
+	c, other := newCoordinator("one"), newCoordinator("two")
+	other.id.Partition = 1
 	for attempt := range 150 {
 		require.NoError(t, x.ConsumeLogs(c.attempt(t, 0, attempt+1, false), some(t, "a", 0, 10)), attempt)
+		if attempt%10 == 0 {
+			require.NoError(t, x.ConsumeLogs(other.attempt(t, uint64(attempt)*100, 1, false), some(t, "b", attempt, 1)), attempt)
+			other.commit()
+		}
 	}
-	require.Equal(t, "10/10\t0/0", x.counts())
+	require.Equal(t, "25/25\t0/0", x.counts())
 }
 
 func TestAServerThatTellsNothingOfKnownBlocks(t *testing.T) {

@@ -69,6 +69,11 @@ func classify(err error) class {
 	return classRetry
 }
 
+func isConstraint(err error) bool {
+	exception, ok := ch.AsException(err)
+	return ok && exception.Code == proto.ErrViolatedConstraint
+}
+
 // serverError returns what the server said, without our own words around it.
 func serverError(err error) string {
 	if exception, ok := ch.AsException(err); ok {

@@ -63,7 +63,8 @@ func TestACancelledINSERTEnds(t *testing.T) {
 	x.engine.Exec("ALTER TABLE events ADD CONSTRAINT slow CHECK sleepEachRow(0.59) = 0")
 	ctx, cancel := context.WithCancel(newCoordinator("one").attempt(t, 0, 1, false))
 	done := make(chan error, 1)
-	go func() { done <- x.ConsumeLogs(ctx, some(t, "a", 0, 5)) }()
+	ld := some(t, "a", 0, 5)
+	go func() { done <- x.ConsumeLogs(ctx, ld) }()
 	require.Eventually(t, func() bool {
 		return x.engine.Query("SELECT count() FROM system.processes WHERE startsWith(query, 'INSERT INTO `analytics`')") == "1"
 	}, 20*time.Second, 10*time.Millisecond)

@@ -96,8 +96,11 @@ func (in *inserter) insert(ctx context.Context, table string, block proto.Input,
 	}
 	err = conn.Do(ctx, query)
 	whole := stop()
-	if refused != nil {
+	switch {
+	case refused != nil:
 		err = refused
+	case err != nil && ctx.Err() != nil: // what closing it came to says less
+		err = fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	if err != nil {
 		if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, ch.ErrClosed) {

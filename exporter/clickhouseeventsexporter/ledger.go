@@ -5,6 +5,7 @@ package clickhouseeventsexporter
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -63,23 +64,28 @@ type latest struct {
 	// tokens are the INSERTs that it may send again.
 	tokens map[string]*reservation
 	from   uint64 // the least of theirs
+	// begun says that nobody had a plan for it before this process, so that nothing was sent of it but tokens.
+	begun bool
 }
 
 type reservation struct {
 	from   uint64 // ledger.sent when it was sent first
 	at     uint64 // and when its blocks were counted last
 	blocks uint64
+	stored bool // the server has acknowledged it
 }
 
-// from is ledger.sent before the first block that may come again, and false if none may.
-func (o *opened) from() (uint64, bool) {
-	from, any := o.done, o.anyDone
+// from is ledger.sent before the first block that may come again, or now's if none may.
+func (o *opened) from(now uint64) uint64 {
+	if o.anyDone {
+		now = min(now, o.done)
+	}
 	for _, d := range o.latest {
-		if len(d.tokens) > 0 && (!any || d.from < from) {
-			from, any = d.from, true
+		if len(d.tokens) > 0 {
+			now = min(now, d.from)
 		}
 	}
-	return from, any
+	return now
 }
 
 // finish notes that a delivery does not come again after the next checkpoint.
@@ -100,8 +106,7 @@ func (l *ledger) look(c delivery.Coordinator, o *opened) bool {
 			}
 		}
 	}
-	_, any := o.from()
-	return any
+	return o.anyDone || len(o.latest) > 0
 }
 
 // ledgers of the process, by the table: several exporters can write into one.
@@ -142,7 +147,10 @@ func (l *ledger) reserve(i insertion, blocks, budget uint64, askable bool, now t
 	counts := r == nil
 	var waits error
 	for other, o := range l.open {
-		from, _ := o.from()
+		from := o.from(l.sent)
+		if from == l.sent {
+			continue // it has nothing that could be pushed out
+		}
 		add := blocks
 		if r != nil && r.blocks >= blocks && from <= r.at {
 			add = 0 // it stands among those that are counted
@@ -201,6 +209,15 @@ func (l *ledger) note(i *insertion, r *reservation, blocks uint64) {
 		r.at, r.blocks = l.sent, blocks
 		return
 	}
+	d := l.enter(i)
+	if len(d.tokens) == 0 {
+		d.from = l.sent
+	}
+	d.tokens[i.token] = &reservation{from: l.sent, at: l.sent, blocks: blocks}
+}
+
+// enter makes a delivery the latest of its source.
+func (l *ledger) enter(i *insertion) *latest {
 	o := l.open[i.c]
 	if o == nil {
 		o = &opened{checkpoint: i.c.Checkpoint(), base: l.sent, latest: map[source]*latest{}}
@@ -214,18 +231,43 @@ func (l *ledger) note(i *insertion, r *reservation, blocks uint64) {
 		d = &latest{id: i.id, tokens: map[string]*reservation{}}
 		o.latest[i.source()] = d
 	}
-	if len(d.tokens) == 0 {
-		d.from = l.sent
-	}
-	d.tokens[i.token] = &reservation{from: l.sent, at: l.sent, blocks: blocks}
+	return d
 }
 
-// correct puts what an INSERT was found to have made in the place of what was reserved.
+// begin notes that nobody had a plan for a delivery yet. i's token does not matter.
+func (l *ledger) begin(i insertion) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.enter(&i).begun = true
+}
+
+// unsent says whether an INSERT is known to have never been sent: its delivery was begun by this process, but the table
+// would have forgotten others, or the plan was not durable.
+func (l *ledger) unsent(i insertion) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.latest(&i)
+	return d != nil && d.begun && d.tokens[i.token] == nil
+}
+
+// stored says whether this process knows that an INSERT was acknowledged.
+func (l *ledger) stored(i insertion) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.reserved(&i)
+	return r != nil && r.stored
+}
+
+// correct notes that an INSERT was acknowledged, and puts what it was found to have made in the place of what was reserved.
 func (l *ledger) correct(i insertion, made uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.reserved(&i)
-	if r == nil || r.blocks == made {
+	if r == nil {
+		return
+	}
+	r.stored = true
+	if r.blocks == made {
 		return
 	}
 	at, less := r.at, r.blocks-made // wraps around where it made more
@@ -240,7 +282,9 @@ func (l *ledger) correct(i insertion, made uint64) {
 		shift(&o.base)
 		shift(&o.done)
 		for _, d := range o.latest {
-			shift(&d.from)
+			if len(d.tokens) > 0 {
+				shift(&d.from)
+			}
 			for _, r := range d.tokens {
 				shift(&r.from)
 				shift(&r.at)
@@ -249,7 +293,7 @@ func (l *ledger) correct(i insertion, made uint64) {
 	}
 }
 
-// settled notes that a plan is durable by which the delivery repeats no INSERT but those of the tokens left. i's own does not matter.
+// settled notes that a plan is durable by which the delivery repeats no INSERT but those of the tokens left. i's token does not matter.
 func (l *ledger) settled(i insertion, left map[string]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -257,14 +301,29 @@ func (l *ledger) settled(i insertion, left map[string]bool) {
 	if d == nil {
 		return
 	}
-	first := true
-	for token, r := range d.tokens {
-		switch {
-		case !left[token]:
+	for token := range d.tokens {
+		if !left[token] {
 			delete(d.tokens, token)
-		case first || r.from < d.from:
-			d.from, first = r.from, false
 		}
+	}
+	d.reckon()
+}
+
+// reckon finds from anew.
+func (d *latest) reckon() {
+	d.from = math.MaxUint64
+	for _, r := range d.tokens {
+		d.from = min(d.from, r.from)
+	}
+}
+
+// refused notes that nothing was stored of an INSERT.
+func (l *ledger) refused(i insertion) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d := l.latest(&i); d != nil {
+		delete(d.tokens, i.token)
+		d.reckon()
 	}
 }
 

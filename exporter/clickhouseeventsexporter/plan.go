@@ -45,7 +45,7 @@ type piece struct {
 	// repairs is how many times the rows were found missing under a token that the server took for known.
 	repairs uint64
 
-	fresh bool // bound in this very call: it was never sent
+	fresh bool // known to have never been sent
 }
 
 // rejection is one event that goes to the failed ones.

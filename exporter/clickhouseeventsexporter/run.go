@@ -32,8 +32,7 @@ type run struct {
 	block  *block
 	built  built // what block holds
 
-	followed bool      // the plan is an earlier attempt's
-	counted  *observed // the tables' counts of blocks in this attempt; nil until asked
+	counted *observed // the tables' counts of blocks in this attempt; nil until asked
 
 	// refusals are the events that the server refused, in chunks that are bound one by one.
 	refusals [][]rejection

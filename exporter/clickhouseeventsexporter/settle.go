@@ -46,8 +46,9 @@ func (r *run) carryOut(ctx context.Context) error {
 // several, which are bound.
 func (s *stage) begin(ctx context.Context) error {
 	s.plan.next = 1
-	s.plan.pieces = []piece{{rows: spans{{0, s.batch.Len()}}, fresh: !s.followed}}
+	s.plan.pieces = []piece{{rows: spans{{0, s.batch.Len()}}}}
 	p := &s.plan.pieces[0]
+	p.fresh = s.ledger().unsent(s.insertion(s.token(p)))
 	if err := s.prepare(p); err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (s *stage) begin(ctx context.Context) error {
 	if len(groups) < 2 {
 		return nil
 	}
-	if s.followed {
+	if !p.fresh {
 		// With another configuration an earlier attempt may have sent it as one.
 		if !s.facts.exact {
 			return nil
@@ -75,14 +76,15 @@ func (s *stage) token(p *piece) string {
 }
 
 func (s *stage) carryOut(ctx context.Context) error {
-	unbound := uint64(0) // blocks of pieces that are stored, which the durable plan would repeat
+	durable := len(s.plan.pieces) // of the pieces, those that the durable plan has
+	unbound := uint64(0)          // blocks of pieces that are stored, which the durable plan would repeat
 	for len(s.plan.pieces) > 0 {
 		p := &s.plan.pieces[0]
 		if err := s.prepare(p); err != nil {
 			return err
 		}
 		blocks, settled, err := s.settle(ctx, p)
-		if errors.Is(err, errWindow) && unbound > 0 {
+		if errors.Is(err, errWindow) && len(s.plan.pieces) < durable {
 			// What others wait for must not be what this delivery has done.
 			err = errors.Join(err, s.bindPieces(ctx))
 		}
@@ -90,7 +92,7 @@ func (s *stage) carryOut(ctx context.Context) error {
 			return err
 		}
 		if !settled { // other pieces stand in its place
-			unbound = 0
+			unbound, durable = 0, len(s.plan.pieces)
 			continue
 		}
 		s.plan.pieces = s.plan.pieces[1:]
@@ -98,7 +100,7 @@ func (s *stage) carryOut(ctx context.Context) error {
 			if err := s.bindPieces(ctx); err != nil {
 				return err
 			}
-			unbound = 0
+			unbound, durable = 0, len(s.plan.pieces)
 		}
 	}
 	return nil
@@ -109,12 +111,17 @@ func (s *stage) bindPieces(ctx context.Context) error {
 	if err := s.bind(ctx); err != nil {
 		return err
 	}
+	s.settled()
+	return nil
+}
+
+// settled tells the ledger what the durable plan repeats.
+func (s *stage) settled() {
 	left := make(map[string]bool, len(s.plan.pieces))
 	for i := range s.plan.pieces {
 		left[s.token(&s.plan.pieces[i])] = true
 	}
 	s.ledger().settled(s.insertion(""), left)
-	return nil
 }
 
 // prepare makes the block hold the piece's rows.
@@ -180,6 +187,12 @@ func (s *stage) settle(ctx context.Context, p *piece) (blocks uint64, settled bo
 	token := s.token(p)
 	if p.fresh {
 		return s.send(ctx, p, token, unasked)
+	}
+	if !s.facts.exact && s.ledger().stored(s.insertion(token)) {
+		// A branch beside this one failed. Repetitions would be counted by the table, and such a one cannot be asked
+		// when they are too many.
+		s.replayed(ctx, p, outcomeFound)
+		return 0, true, nil
 	}
 	forgotten, err := s.forgotten(ctx)
 	if err != nil {
@@ -295,7 +308,11 @@ func (s *stage) refused(ctx context.Context, p *piece, token string, refusal err
 	var positions []int
 	s.visit(p, func(_ *event.Event, i int) { positions = append(positions, i) })
 	slices.Sort(positions)
-	if !p.fresh || s.facts.partitioning.bound(s.extent) > 1 {
+	// Constraints are checked before the block is divided by partitions.
+	atOnce := !s.facts.exact && isConstraint(refusal) || s.facts.partitioning.bound(s.extent) == 1
+	if p.fresh && atOnce {
+		s.ledger().refused(s.insertion(token))
+	} else {
 		// An earlier attempt may have stored them before the server changed its mind, or this one a part of them: halves
 		// have other tokens and would double them.
 		if !s.facts.exact {
