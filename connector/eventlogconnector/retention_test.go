@@ -4,6 +4,7 @@ package eventlogconnector
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/client"
+
+	"github.com/millrace/millrace/internal/segmentlog"
 )
 
 // small makes a log of many files, of which the horizon needs few.
@@ -84,4 +87,52 @@ func TestARecordOfATopicMadeAnewIsKnownWhenItComesAgain(t *testing.T) {
 	require.NoError(t, h.ConsumeLogs(record("events", 0, 7), events("acme", "b", "")))
 	require.EqualValues(t, 1, h.counter("event_log_redelivered"))
 	h.awaitStored(3)
+}
+
+func TestAFileStaysWhileOneRecordOfItIsNotAcknowledged(t *testing.T) {
+	h := newHarness(t, func(c *Config) { small(c); c.Retention.Bytes = 0 })
+	h.fill("e", 40)
+	var next uint64
+	_, err := h.log.Remove(func(s segmentlog.SegmentInfo) bool { next = s.Next[0]; return true })
+	require.NoError(t, err)
+	h.sink().set(errors.New("away"))
+	f := func(position, first uint64) {
+		t.Helper()
+		require.NoError(t, h.consumers[0].Reset(func(uint32) (uint64, error) { return position, nil }))
+		require.NoError(t, h.cut(false))
+		require.Equal(t, first, h.log.First(0))
+	}
+	f(next-1, 0)
+	f(next, next)
+}
+
+func TestARestartKnowsExactlyWhatTheHorizonHolds(t *testing.T) {
+	h := newHarness(t, func(c *Config) { c.Deduplication.Horizon.Count = 5 })
+	require.NoError(t, h.send(numbered("e", 10)...))
+	require.NoError(t, h.ConsumeLogs(record("events", 0, 7), events("acme", "")))
+	require.NoError(t, h.cut(false)) // sources need not be read from further back than IDs
+	h.restart()
+	require.NoError(t, h.send("e5", "e6", "e7", "e8", "e9"))
+	require.EqualValues(t, 5, h.counter("event_log_duplicates"))
+	require.NoError(t, h.send("e4"))
+	require.EqualValues(t, 5, h.counter("event_log_duplicates"))
+}
+
+func TestARestartKnowsKafkaRecordsFromBeforeTheHorizonOfIDs(t *testing.T) {
+	h := newHarness(t, func(c *Config) { c.Deduplication.Horizon.Count = 1 })
+	f := func(offset int, redelivered int64) {
+		t.Helper()
+		require.NoError(t, h.ConsumeLogs(record("events", 0, offset), events("acme", "")))
+		require.Equal(t, redelivered, h.counter("event_log_redelivered"))
+	}
+	f(7, 0)
+	require.NoError(t, h.send(numbered("e", 20)...))
+	h.restart() // from the log's own sources
+	f(7, 1)
+	require.NoError(t, h.cut(false)) // the state store has it
+	f(8, 1)                          // and not this one, which has no ID
+	require.NoError(t, h.send(numbered("f", 20)...))
+	h.restart()
+	f(7, 1)
+	f(8, 2)
 }

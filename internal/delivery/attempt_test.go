@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,6 +209,20 @@ func TestAnAcknowledgedResultIsForgottenWithTheNextCheckpoint(t *testing.T) {
 	require.Len(t, e.sent, 5)
 }
 
+// pauses counts the pauses of one length.
+type pauses struct {
+	systemClock
+	of time.Duration
+	n  *atomic.Int32
+}
+
+func (p pauses) After(d time.Duration) <-chan time.Time {
+	if d == p.of {
+		p.n.Add(1)
+	}
+	return p.systemClock.After(d)
+}
+
 func TestDeliveriesGoOnWhenResultsThatHeldThemBackAreSent(t *testing.T) {
 	h := newHarness(t, 1)
 	h.log.append(0, records("a")...)
@@ -223,17 +238,17 @@ func TestDeliveriesGoOnWhenResultsThatHeldThemBackAreSent(t *testing.T) {
 		delivered <- bodies[0]
 		return nil
 	}
+	held := pauses{of: 3 * time.Millisecond, n: &atomic.Int32{}}
 	c := h.running(func(o *Options) {
-		o.RetryInitial, o.RetryMax = time.Millisecond, time.Millisecond
-		o.Grace = 10 * time.Second
+		o.RetryInitial, o.RetryMax, o.Grace, o.Clock = held.of, held.of, 10*time.Second, held
 	})
 	require.Equal(t, "a", <-delivered)
 	require.Error(t, c.CheckpointNow(context.Background()), "the result cannot be sent")
-	c.partitions[0].wake() // it looks, and is held
 	c.gate.Lock()
 	h.log.append(0, records("b")...)
 	c.partitions[0].wake()
 	c.gate.Unlock()
+	require.Eventually(t, func() bool { return held.n.Load() > 0 }, 10*time.Second, time.Millisecond, "it looks, and is held")
 	c.gate.Lock()
 	e.fail = nil
 	require.Empty(t, delivered, "results go before deliveries")

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pipeline"
+
+	"github.com/millrace/millrace/internal/state"
 )
 
 func TestAdvancePassesOverTheWholeOfWhatAFailedAttemptWasGiven(t *testing.T) {
@@ -140,4 +142,25 @@ func TestAConsumerThatTakesANameAnewHasOtherTokens(t *testing.T) {
 	f("one after it was renamed", old, 0)
 	f("the renamed one, which is reset", renamed, 2)
 	f("the new one, which is reset", old, 2)
+}
+
+func TestASkipThatCannotBeCommittedLeavesTheDeliveryBlocked(t *testing.T) {
+	h := newHarness(t, 1)
+	h.clock.now = time.Unix(100, 0)
+	var attempts []string
+	h.next = func(d *Delivery, _ []string) error {
+		attempts = append(attempts, d.ID.String())
+		return consumererror.NewPermanent(errors.New("never"))
+	}
+	h.log.append(0, records("poison")...)
+	h.step(0)
+	h.store.full = func() bool { return true }
+	_, err := h.Skip(0, func(Identity, plog.Logs) error { return nil })
+	require.ErrorIs(t, err, state.ErrFull)
+	require.Equal(t, []uint64{0}, h.Delivered())
+	require.Equal(t, []uint64{0}, h.Positions())
+	require.Len(t, h.Consumer.Blocked(), 1)
+	h.step(0)
+	require.Len(t, attempts, 2)
+	require.Equal(t, attempts[0], attempts[1])
 }
