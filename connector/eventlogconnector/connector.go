@@ -4,7 +4,6 @@ package eventlogconnector
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -169,44 +168,6 @@ func (l *eventLog) checkGraph(ext component.Component) error {
 	}
 	if err := delivery.CheckGraph(provider.EffectiveConfig(), l.set.ID); err != nil {
 		return fmt.Errorf("guarantee: effectively_once cannot be kept: %w", err)
-	}
-	return nil
-}
-
-// rebuildIndex reads the IDs and Kafka offsets that the log holds: the index is a function of the log.
-func (l *eventLog) rebuildIndex() error {
-	// The log's own random number is the key: fingerprints of one log mean nothing in another, and nobody outside
-	// can compute IDs that collide.
-	id := l.log.ID()
-	key := sha256.Sum256(append([]byte("millrace event fingerprints"), id[:]...))
-	l.hasher = idindex.NewHasher([16]byte(key[:16]))
-	horizon := l.cfg.Deduplication.Horizon
-	l.index = idindex.New(idindex.Options{MaxCount: horizon.Count, MaxAge: horizon.Age})
-	l.offsets = idindex.NewOffsets()
-	stats := l.log.Stats()
-	start := l.clock.Now()
-	n := uint64(0)
-	from, err := l.loadOffsets()
-	if err != nil {
-		return err
-	}
-	if l.cfg.Deduplication.Enabled {
-		from = min(from, stats.NextID-min(stats.NextID, horizon.Count))
-	}
-	from = max(from, stats.FirstID)
-	err = l.log.IDs(from, func(first uint64, appended int64, ids, source []byte) error {
-		if l.cfg.Deduplication.Enabled {
-			l.index.Insert(first, appended, ids)
-			n += uint64(len(ids) / segmentlog.IDBytes)
-		}
-		return l.restoreSource(source)
-	})
-	if err != nil {
-		return fmt.Errorf("reading the event IDs of the log: %w", err)
-	}
-	l.door = idindex.NewDoor(l.index)
-	if n > 0 {
-		l.logger.Info("Read the event IDs that duplicates are known by", zap.Uint64("ids", n), zap.Duration("took", l.clock.Now().Sub(start)))
 	}
 	return nil
 }

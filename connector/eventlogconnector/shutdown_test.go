@@ -25,11 +25,11 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// post sends a command, and closes the channel when it is on its way.
-func post(url, body string) (sent <-chan struct{}) {
-	wrote := make(chan struct{})
+// post sends a command, and closes the channel when it is being carried out: it asks for its body.
+func post(url, body string) (begun <-chan struct{}) {
+	asked := make(chan struct{})
 	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) { close(wrote) },
+		Got100Continue: func() { close(asked) },
 	})
 	go func() {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
@@ -37,11 +37,13 @@ func post(url, body string) (sent <-chan struct{}) {
 			panic(err) // cannot be
 		}
 		req.Header.Set("Content-Type", "application/json")
-		if resp, err := http.DefaultTransport.RoundTrip(req); err == nil { // what it is told is nothing to the test
+		req.Header.Set("Expect", "100-continue")
+		transport := &http.Transport{ExpectContinueTimeout: time.Minute, DisableKeepAlives: true}
+		if resp, err := transport.RoundTrip(req); err == nil { // what it is told is nothing to the test
 			_ = resp.Body.Close()
 		}
 	}()
-	return wrote
+	return asked
 }
 
 // awaitShutdown ends the log, in bounded time.

@@ -90,6 +90,12 @@ func (g *graph) behind(id string, seen map[string]string, trail []string) {
 		return // core refuses a circle
 	}
 	trail = append(trail, id)
+	for _, name := range p.receivers {
+		if _, isConnector := child(g.root, "connectors")[name]; !isConnector {
+			g.fail(id, name, "brings events beside those of the log, under no name that a repetition has",
+				"send them into the log, or give them a pipeline and an exporter of their own")
+		}
+	}
 	for _, name := range p.processors {
 		kind := typeOf(name)
 		if !slices.Contains(allowedProcessors, kind) {

@@ -74,6 +74,8 @@ func TestCheckGraphRefusesWhatBreaksThePromiseAndNamesTheMend(t *testing.T) {
 	f(nil, []string{door, "logs: event_log | | routing", "logs/a: routing | | clickhouse_events", "logs/b: routing | | clickhouse_events"},
 		"clickhouse_events is reached on two paths from one delivery (also logs/a): give each path an exporter of its own, such as clickhouse_events/two")
 	f(nil, []string{door, "logs: event_log | | routing", "logs/a: routing | | clickhouse_events", "logs/b: routing | | clickhouse_events/two"})
+	f(nil, []string{door, "logs: event_log otlp | | clickhouse_events"}, "logs: otlp brings events beside those of the log")
+	f(nil, []string{door, "logs: event_log | | routing", "logs/a: routing webhook | | nop"}, "logs/a: webhook brings events beside those of the log")
 	f(nil, []string{door, "logs: event_log | | count", "logs/a: count | | nop"}, "count is not known to hand on")
 
 	transform := func(statement string) map[string]any {
