@@ -53,6 +53,11 @@ func (l *eventLog) cut(pressed bool) error {
 		}
 	}
 	for {
+		select {
+		case <-l.stop: // what is left goes after the next start
+			return nil
+		default:
+		}
 		bytes := l.log.Stats().Bytes
 		beyond := func(s segmentlog.SegmentInfo) bool {
 			return now.Sub(time.Unix(0, s.LastAppended)) > l.cfg.Retention.Age || bytes > l.cfg.Retention.Bytes

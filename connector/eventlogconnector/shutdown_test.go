@@ -64,7 +64,7 @@ func (h *harness) awaitShutdown(what string) {
 func TestAShutdownEndsAlthoughACommandWaitsForADeliveryThatHangs(t *testing.T) {
 	h := newHarness(t, func(c *Config) {
 		c.Admin = configoptional.Some(AdminConfig{Endpoint: freePort(t)})
-		c.Delivery.ShutdownGrace = 50 * time.Millisecond
+		c.Delivery.ShutdownGrace = time.Second // of which the delivery takes one, and the rest has another
 		c.Partitions = 1
 	})
 	reached := h.sink().hang()
@@ -81,7 +81,7 @@ func TestAShutdownEndsAlthoughACommandWaitsForADeliveryThatHangs(t *testing.T) {
 func TestAShutdownEndsAlthoughRetentionWaitsForADeliveryThatHangs(t *testing.T) {
 	h := newHarness(t, func(c *Config) {
 		small(c)
-		c.Delivery.ShutdownGrace = 50 * time.Millisecond
+		c.Delivery.ShutdownGrace = time.Second // of which the delivery takes one, and the rest has another
 		c.Retention.DropUnconsumed = true
 	})
 	reached := h.sink().hang()
