@@ -82,7 +82,15 @@ func (c *Consumer) gather(p *partition) (wait time.Duration, err error) {
 	if f.to == 0 || f.from != p.next {
 		*f = filling{from: p.next, to: p.next}
 	}
-	if !f.complete && f.tick == nil && f.to < c.log.Next(p.id) {
+	// While it may still be waited for and cannot be full, what has come is not looked at: an append is many a worker's
+	// wake-up, and a delivery one look.
+	next := c.log.Next(p.id)
+	if f.records > 0 && !f.complete && next-f.from < uint64(c.o.MaxEvents) {
+		if wait := c.remaining(f); wait > 0 {
+			return wait, nil
+		}
+	}
+	if !f.complete && f.tick == nil && f.to < next {
 		err = c.log.Scan(p.id, f.to, func(ch Chunk) bool {
 			if ch.Tick {
 				f.tick = &ch
@@ -116,14 +124,17 @@ func (c *Consumer) gather(p *partition) (wait time.Duration, err error) {
 	if f.complete || f.records == 0 {
 		return 0, nil
 	}
-	wait = time.Unix(0, f.appended).Add(c.o.MaxWait).Sub(c.o.Clock.Now())
-	// The log's time never goes back, the machine's may: no record waits longer than it would have by the log's.
-	wait = min(wait, c.o.MaxWait)
-	if wait <= 0 {
+	if wait = c.remaining(f); wait <= 0 {
 		f.complete = true
 		wait = 0
 	}
 	return wait, nil
+}
+
+// remaining is how long the first record of a delivery may still wait for others. The log's time never goes back, the
+// machine's may: no record waits longer than it would have by the log's.
+func (c *Consumer) remaining(f *filling) time.Duration {
+	return min(time.Unix(0, f.appended).Add(c.o.MaxWait).Sub(c.o.Clock.Now()), c.o.MaxWait)
 }
 
 // attempt hands the current range to the pipeline once.

@@ -2,7 +2,8 @@
 
 // Package gcpace spends a bounded amount of memory on fewer garbage collections. Events that wait for their delivery, a
 // quarter of a second of them, are a live heap of some tens of megabytes that Go marks anew each time the heap has doubled:
-// a sixth of all CPU. With room for 256 MiB of garbage, whatever the live heap, that falls to a third.
+// a sixth of all CPU. With room for 384 MiB of garbage, whatever the live heap, that falls to a quarter. A machine or container
+// with less than 6 GiB has a sixteenth of its memory for it.
 package gcpace
 
 import (
@@ -11,13 +12,16 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"sync"
 )
 
 const (
-	// headroom is how much garbage may lie about before it is collected, in bytes. A live heap of more than that is
+	// mostHeadroom is how much garbage may lie about before it is collected, in bytes. A live heap of more than that is
 	// collected when it has doubled, as Go does.
-	headroom = 256 << 20
+	mostHeadroom = 384 << 20
+	shareOfTotal = 16 // of the machine's or container's memory, at most a part in so many
 
 	standard   = 100 // Go's own
 	mostAllows = 800 // a heap of a few megabytes is not worth more
@@ -26,8 +30,9 @@ const (
 // Pace holds the process's pace of collection until Stop.
 type Pace struct {
 	mu      sync.Mutex // guards all; the runtime's finalizer goroutine and Stop
-	percent int
-	stopped bool
+	headroom uint64
+	percent  int
+	stopped  bool
 }
 
 var (
@@ -45,7 +50,7 @@ func Start() (stop func()) {
 	ownersMu.Lock()
 	defer ownersMu.Unlock()
 	if owners++; owners == 1 {
-		current = &Pace{percent: standard}
+		current = &Pace{headroom: headroomOf(totalMemory("/proc/meminfo", "/sys/fs/cgroup/memory.max")), percent: standard}
 		current.set()
 		current.arm()
 	}
@@ -86,7 +91,7 @@ func (p *Pace) set() bool {
 	if sample[0].Value.Kind() != metrics.KindUint64 {
 		return false // another runtime: Go's own pace it is
 	}
-	want := percentFor(sample[0].Value.Uint64())
+	want := percentFor(sample[0].Value.Uint64(), p.headroom)
 	// Setting it stops the world for a moment: not for a trifle.
 	if math.Abs(float64(want-p.percent)) > 0.1*float64(p.percent) {
 		p.percent = want
@@ -103,6 +108,33 @@ func (p *Pace) stop() {
 }
 
 // percentFor is the pace at which a live heap may grow by the headroom.
-func percentFor(live uint64) int {
+func percentFor(live, headroom uint64) int {
 	return int(min(max(100*headroom/max(live, 1), standard), mostAllows))
+}
+
+func headroomOf(total uint64) uint64 { return min(mostHeadroom, total/shareOfTotal) }
+
+// totalMemory is the lesser of the machine's and the container's, in bytes; 0 if neither is known.
+func totalMemory(meminfo, cgroup string) uint64 {
+	total := uint64(math.MaxUint64)
+	if raw, err := os.ReadFile(cgroup); err == nil {
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64); err == nil { // else it is "max"
+			total = n
+		}
+	}
+	if raw, err := os.ReadFile(meminfo); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			fields := strings.Fields(line)
+			if len(fields) < 2 || fields[0] != "MemTotal:" {
+				continue
+			}
+			if n, err := strconv.ParseUint(fields[1], 10, 64); err == nil {
+				total = min(total, n<<10)
+			}
+		}
+	}
+	if total == math.MaxUint64 {
+		return 0
+	}
+	return total
 }
