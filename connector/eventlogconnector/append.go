@@ -153,7 +153,10 @@ func (l *eventLog) look(s *scratch, batch event.Batch) {
 			}
 			if id != "" {
 				s.digest.Reset()
-				for _, v := range k.Values[:last] {
+				for at, v := range k.Values[:last] {
+					if l.cfg.Deduplication.Fields[at] == event.FieldTenant {
+						v = k.Tenant // the write key's, whatever a sender puts on the record: no tenant reaches another's IDs
+					}
 					s.digest.AddString(v)
 				}
 				s.digest.AddString(id)

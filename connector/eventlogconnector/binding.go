@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -25,6 +26,9 @@ type binding struct {
 	// Adoptions counts the state stores that came after the first. It goes into the epoch of consumers, and so into the names
 	// of deliveries.
 	Adoptions uint64 `json:"adoptions"`
+	// What the log's records were told apart and partitioned by when it was last opened.
+	DeduplicationFields []string `json:"deduplication_fields"`
+	PartitionBy         []string `json:"partition_by"`
 }
 
 const bindingFile = "state_store.json"
@@ -36,7 +40,10 @@ const epochsOfAdoption = 1 << 32
 func (l *eventLog) bind(store state.Store) (uint64, error) {
 	path := filepath.Join(l.cfg.Directory, bindingFile)
 	id := store.ID()
-	now := binding{Incarnation: l.log.ID().String(), StateStore: hex.EncodeToString(id[:])}
+	now := binding{
+		Incarnation: l.log.ID().String(), StateStore: hex.EncodeToString(id[:]),
+		DeduplicationFields: l.cfg.Deduplication.Fields, PartitionBy: l.cfg.PartitionBy,
+	}
 	known, err := delivery.Known(store, l.log.ID())
 	if err != nil {
 		return 0, err
@@ -60,7 +67,10 @@ func (l *eventLog) bind(store state.Store) (uint64, error) {
 			"for the log before stays where it is", zap.String("before", had.Incarnation), zap.String("now", now.Incarnation))
 		return l.bindAnew(path, now, len(known) > 0)
 	case had.StateStore == now.StateStore:
-		return l.epoch(now), nil
+		if l.sameKeys(had, now) {
+			return l.epoch(now), nil
+		}
+		return l.epoch(now), writeSynced(path, now)
 	case l.cfg.AcceptStateStore != now.StateStore:
 		return 0, l.foreignState(had.StateStore, now.StateStore)
 	}
@@ -68,6 +78,21 @@ func (l *eventLog) bind(store state.Store) (uint64, error) {
 	l.logger.Warn("The log goes on with another state store, as the configuration says: all that is in it is delivered as new",
 		zap.String("before", had.StateStore), zap.String("now", now.StateStore))
 	return l.epoch(now), writeSynced(path, now)
+}
+
+// sameKeys says whether events are told apart and partitioned as before, and warns of what a change means for those in the log.
+func (l *eventLog) sameKeys(had, now binding) bool {
+	fields := slices.Equal(had.DeduplicationFields, now.DeduplicationFields)
+	if !fields {
+		l.logger.Warn("deduplication::fields have changed: duplicates of what was appended before are not known by the new ones",
+			zap.Strings("before", had.DeduplicationFields), zap.Strings("now", now.DeduplicationFields))
+	}
+	keys := slices.Equal(had.PartitionBy, now.PartitionBy)
+	if !keys {
+		l.logger.Warn("partition_by has changed: events of one key lie in two partitions, and state by key begins anew in the second",
+			zap.Strings("before", had.PartitionBy), zap.Strings("now", now.PartitionBy))
+	}
+	return fields && keys
 }
 
 // bindAnew is for a log that no file speaks of: nothing is known of the state stores that it had, if it had any.

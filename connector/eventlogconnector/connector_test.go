@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -58,6 +60,30 @@ func TestADuplicateIsAcknowledgedCountedAndNotAppended(t *testing.T) {
 	require.NoError(t, h.ConsumeLogs(context.Background(), events("umbrella", "a")), "another tenant's ID is another ID")
 	h.awaitStored(5)
 	require.EqualValues(t, 1, h.counter("event_log_duplicates"))
+}
+
+func TestATenantOnTheRecordDoesNotReachAnothersIDs(t *testing.T) {
+	h := newHarness(t, nil)
+	forged := events("umbrella", "a")
+	forged.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes().PutStr("tenant.id", "acme")
+	require.NoError(t, h.ConsumeLogs(context.Background(), forged))
+	require.NoError(t, h.send("a"))
+	h.awaitStored(2)
+}
+
+func TestChangedKeysAreWarnedOfOnce(t *testing.T) {
+	h := newHarness(t, nil)
+	require.NoError(t, h.send("a"))
+	h.awaitStored(1)
+	before := binding{DeduplicationFields: h.cfg.Deduplication.Fields, PartitionBy: h.cfg.PartitionBy}
+	h.cfg.PartitionBy = []string{"session.id"}
+	h.restart()
+	require.False(t, h.sameKeys(before, binding{DeduplicationFields: h.cfg.Deduplication.Fields, PartitionBy: h.cfg.PartitionBy}))
+	raw, err := os.ReadFile(filepath.Join(h.cfg.Directory, bindingFile))
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"session.id"`, "the next start finds it as it is")
+	require.NoError(t, h.send("a", "b"))
+	h.awaitStored(2)
 }
 
 func TestConcurrentRequestsWithTheSameEventsAppendThemOnce(t *testing.T) {

@@ -144,6 +144,6 @@ func (c *Consumer) Skip(partition uint32, export func(Identity, plog.Logs) error
 	failpoint.Reach(failpoint.DeliveryDone)
 	c.setBlocked(p, false, nil)
 	p.wake()
-	c.o.Logger.Warn("A blocked delivery was skipped by the operator: no sink has it", zap.Stringer("delivery", id))
+	c.o.Logger.Warn("A blocked delivery was skipped by the operator: sinks that failed lack it", zap.Stringer("delivery", id))
 	return id, nil
 }

@@ -29,7 +29,7 @@ const (
 
 // Pace holds the process's pace of collection until Stop.
 type Pace struct {
-	mu      sync.Mutex // guards all; the runtime's finalizer goroutine and Stop
+	mu       sync.Mutex // guards all; the runtime's finalizer goroutine and Stop
 	headroom uint64
 	percent  int
 	stopped  bool
