@@ -38,11 +38,11 @@ const (
 	tagLogRecord    = 2<<3 | 2
 
 	tagTime        = 1<<3 | 1
-	tagSeverity    = 2<<3 | 0
+	tagSeverity    = 2 << 3
 	tagSeverityTxt = 3<<3 | 2
 	tagBody        = 5<<3 | 2
 	tagAttribute   = 6<<3 | 2
-	tagDropped     = 7<<3 | 0
+	tagDropped     = 7 << 3
 	tagFlags       = 8<<3 | 5
 	tagTraceID     = 9<<3 | 2
 	tagSpanID      = 10<<3 | 2
@@ -53,8 +53,8 @@ const (
 	tagValue = 2<<3 | 2
 
 	tagString = 1<<3 | 2
-	tagBool   = 2<<3 | 0
-	tagInt    = 3<<3 | 0
+	tagBool   = 2 << 3
+	tagInt    = 3 << 3
 	tagDouble = 4<<3 | 1
 	tagArray  = 5<<3 | 2
 	tagMap    = 6<<3 | 2
