@@ -19,7 +19,8 @@ type Options struct {
 	// SegmentAge is the age of a segment's first entry from which the next append begins another, so that retention
 	// by age can let go of a log that few events come to. 0: never.
 	SegmentAge time.Duration
-	// MaxBytes is the log's size on disk beyond which Append returns ErrFull. 0: no bound but the disk. SegmentBytes
+	// MaxBytes is the size of the log's segments on disk beyond which Append returns ErrFull; ID files, 32 bytes for each ID above
+	// the floor, come on top. 0: no bound but the disk. SegmentBytes
 	// is lowered to a quarter of it.
 	MaxBytes int64
 	// MinFreeBytes is what a new segment must leave free on the file system.

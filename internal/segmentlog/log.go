@@ -122,12 +122,19 @@ func (l *Log) Stats() Stats {
 
 // bytes on disk. Called with mu held.
 func (l *Log) bytes() int64 {
+	n := l.bounded()
+	for _, f := range l.ids {
+		n += f.bytes
+	}
+	return n
+}
+
+// bounded is what MaxBytes counts: all but ID files. Those outlive their segments, and only their floor lets them go: if
+// they counted, a log could be full of IDs that nothing removes. Called with mu held.
+func (l *Log) bounded() int64 {
 	n := reserveBytes(l.o) + 2*slotsLength
 	for _, s := range l.segments {
 		n += s.size.Load()
-	}
-	for _, f := range l.ids {
-		n += f.bytes
 	}
 	return n
 }

@@ -292,3 +292,27 @@ func TestAFullLogTakesMoreWhenOldSegmentsAreRemoved(t *testing.T) {
 	require.Len(t, removed, 1)
 	require.Positive(t, fill())
 }
+
+func TestIDsThatOutliveTheirSegmentsDoNotFillTheLog(t *testing.T) {
+	l := open(t, t.TempDir(), Options{MaxBytes: 1 << 20, Compression: None})
+	appended := uint64(0)
+	for range 300 { // 20,000 bytes of IDs each: far more than MaxBytes in all, and nobody lowers their floor
+		e := &Entry{IDs: ids(appended, 1250), Chunks: []Chunk{{Records: 1, Data: data(1, 1000)}}}
+		if _, err := l.Append(t.Context(), e); errors.Is(err, ErrFull) {
+			_, err := l.Remove(func(s SegmentInfo) bool { return s.NextID == appended })
+			require.NoError(t, err)
+			_, err = l.Append(t.Context(), e)
+			require.NoError(t, err, "after %d IDs", appended)
+		} else {
+			require.NoError(t, err)
+		}
+		appended += 1250
+	}
+	require.Greater(t, l.Stats().Bytes, int64(5<<20))
+	seen := uint64(0)
+	require.NoError(t, l.IDs(0, func(_ uint64, _ int64, ids, _ []byte) error {
+		seen += uint64(len(ids) / IDBytes)
+		return nil
+	}))
+	require.Equal(t, appended, seen)
+}

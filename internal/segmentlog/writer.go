@@ -279,7 +279,7 @@ func (l *Log) segmentSize(entry int64) int64 {
 // room says whether the bounds allow for a file of that size.
 func (l *Log) room(size int64) error {
 	l.mu.RLock()
-	bytes := l.bytes()
+	bytes := l.bounded()
 	l.mu.RUnlock()
 	if l.o.MaxBytes > 0 && bytes+size > l.o.MaxBytes {
 		return ErrFull
