@@ -92,21 +92,6 @@ func (r *KeyReader) read(lr plog.LogRecord) {
 	}
 }
 
-// DeleteAt removes the events at the positions for which drop holds true. It has one entry for each event.
-func (b Batch) DeleteAt(drop []bool) {
-	i := -1
-	b.logs.ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
-		rl.ScopeLogs().RemoveIf(func(sl plog.ScopeLogs) bool {
-			sl.LogRecords().RemoveIf(func(plog.LogRecord) bool {
-				i++
-				return drop[i]
-			})
-			return sl.LogRecords().Len() == 0
-		})
-		return rl.ScopeLogs().Len() == 0
-	})
-}
-
 // Split moves each event to the batch that `to` names for its position, and drops those for which it is negative. The
 // events keep their order and their resource and scope. The batch is empty afterwards.
 func (b Batch) Split(n int, to []int) []Batch {

@@ -79,7 +79,7 @@ func TestSplitKeepsOrderResourceAndScope(t *testing.T) {
 	require.Equal(t, map[string]any{keyUser: "resource's"}, first.At(1).Resource().Attributes().AsRaw())
 }
 
-func TestSliceAndDeleteAtKeepWhatTheyName(t *testing.T) {
+func TestSliceKeepsWhatItNames(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		from := rng.IntN(7)
@@ -87,14 +87,5 @@ func TestSliceAndDeleteAtKeepWhatTheyName(t *testing.T) {
 		b := threeResources()
 		b.Slice(from, to)
 		require.Equal(t, "abcdef"[from:min(to, 6)], names(b))
-		drop, want := make([]bool, 6), ""
-		for i := range drop {
-			if drop[i] = rng.IntN(2) == 0; !drop[i] {
-				want += string("abcdef"[i])
-			}
-		}
-		b = threeResources()
-		b.DeleteAt(drop)
-		require.Equal(t, want, names(b))
 	}
 }
