@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/connector"
@@ -148,11 +150,34 @@ func (l *eventLog) segmentOptions() segmentlog.Options {
 			l.telemetry.EventLogSyncDuration.Record(context.Background(), took.Seconds())
 		},
 	}
+	if total, known := diskSize(l.cfg.Directory); known {
+		// The bounds are for a disk of its own. A small one, such as a test's, is shared out.
+		o.MinFreeBytes = min(o.MinFreeBytes, total/shareOfDisk)
+		o.SegmentBytes = max(min(o.SegmentBytes, total/shareOfDisk), minSegmentBytes)
+	}
 	if l.cfg.Retention.Age > 0 {
 		// Files are removed as a whole: by age, a file goes when its last record is old enough.
 		o.SegmentAge = max(l.cfg.Retention.Age/8, time.Minute)
 	}
 	return o
+}
+
+// shareOfDisk is the part of a small disk that is one file of the log, and that is left free.
+const shareOfDisk = 16
+
+// diskSize is that of the file system which holds, or will hold, the directory.
+func diskSize(dir string) (int64, bool) {
+	for {
+		usage, err := vfs.Default.GetDiskUsage(dir)
+		if err == nil {
+			return int64(usage.TotalBytes), usage.TotalBytes > 0
+		}
+		parent := filepath.Dir(dir)
+		if !errors.Is(err, os.ErrNotExist) || parent == dir {
+			return 0, false
+		}
+		dir = parent
+	}
 }
 
 // checkGraph refuses pipelines that break the promise, unless the configuration gives the promise up by name.

@@ -441,3 +441,13 @@ func TestAConsumerThatTheStoreKnowsFromALaterLogIsRefused(t *testing.T) {
 	replaceBy(t, h.dir, "log", older)
 	require.ErrorContains(t, h.start(), "log and state are not of one time")
 }
+
+func TestASmallDiskIsSharedOut(t *testing.T) {
+	total, known := diskSize(filepath.Join(t.TempDir(), "not", "there", "yet"))
+	require.True(t, known)
+	require.Positive(t, total)
+	h := newHarness(t, func(c *Config) { c.MinFreeBytes, c.MaxBytes, c.SegmentBytes = 1<<60, 1<<62, 1<<20 })
+	require.LessOrEqual(t, h.segmentOptions().MinFreeBytes, total/shareOfDisk)
+	require.NoError(t, h.send("a"), "a bound that the disk cannot keep does not refuse everything")
+	h.awaitStored(1)
+}
