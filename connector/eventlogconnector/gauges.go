@@ -15,10 +15,9 @@ import (
 
 // lag is how far a consumer is behind the log.
 type lag struct {
-	events []uint64 // by partition
-	total  uint64
-	bytes  int64   // uncompressed; about, see lagOf
-	age    float64 // seconds: of the oldest record it has not acknowledged
+	total uint64
+	bytes int64   // uncompressed; about, see lagOf
+	age   float64 // seconds: of the oldest record it has not acknowledged
 }
 
 // lagSample bounds how many chunks are looked at to tell bytes.
@@ -26,14 +25,13 @@ const lagSample = 200
 
 // lagOf counts records, and takes their bytes from the first chunks behind, as an average.
 func (l *eventLog) lagOf(c *logConsumer, now time.Time) lag {
-	out := lag{events: make([]uint64, l.cfg.Partitions)}
+	var out lag
 	var sampledBytes, sampledRecords, oldest int64
-	for p := range out.events {
+	for p := range l.cfg.Partitions {
 		at, next := c.DeliveredTo(uint32(p)), l.log.Next(uint32(p))
 		if next <= at {
 			continue
 		}
-		out.events[p] = next - at
 		out.total += next - at
 		chunks := 0
 		_ = l.log.Scan(uint32(p), at, func(i segmentlog.Info) bool { // it may have gone since: then the next look tells

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/client"
 	"go.uber.org/zap"
 
+	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/idindex"
 	"github.com/millrace/millrace/internal/state"
 )
@@ -146,10 +147,7 @@ type topicRecord struct {
 	Seen      []idindex.Interval
 }
 
-func (l *eventLog) offsetsKey() []byte {
-	id := l.log.ID()
-	return state.Key([]byte("millrace"), []byte("log"), id[:], []byte("offsets"))
-}
+func (l *eventLog) offsetsKey() []byte { return delivery.LogKey(l.log.ID(), "offsets") }
 
 // saveOffsets makes the offsets durable in the state store, if there are new ones, and lets the log forget the sources
 // up to here.

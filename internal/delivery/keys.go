@@ -22,14 +22,19 @@ import (
 //	state/COMPONENT/...           a stateful component's keyspace
 type keys struct{ root []byte }
 
-func consumersPrefix(incarnation [16]byte) []byte {
-	return state.Key([]byte("millrace"), []byte("log"), incarnation[:], []byte("consumer"))
+func consumersPrefix(incarnation [16]byte) []byte { return LogKey(incarnation, "consumer") }
+
+// LogKey is where things of one log are in the state store.
+func LogKey(incarnation [16]byte, names ...string) []byte {
+	parts := [][]byte{[]byte(state.Own), []byte("log"), incarnation[:]}
+	for _, n := range names {
+		parts = append(parts, []byte(n))
+	}
+	return state.Key(parts...)
 }
 
 // nameKey is of the first epoch that the last consumer of a name began with. It outlives the consumer: see firstEpoch.
-func nameKey(incarnation [16]byte, name string) []byte {
-	return state.Key([]byte("millrace"), []byte("log"), incarnation[:], []byte("name"), []byte(name))
-}
+func nameKey(incarnation [16]byte, name string) []byte { return LogKey(incarnation, "name", name) }
 
 // epochsOfName is how many resets a consumer can have before another may have its name.
 const epochsOfName = 1 << 20

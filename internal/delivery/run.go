@@ -84,7 +84,7 @@ func (c *Consumer) work(p *partition) {
 			backoff = 0
 			continue
 		case o == failed:
-			backoff = min(max(2*backoff, c.o.RetryInitial), c.o.RetryMax)
+			backoff = c.longer(backoff)
 			if Blocked(err) {
 				backoff = c.o.RetryMax
 			}
@@ -103,6 +103,11 @@ func (c *Consumer) work(p *partition) {
 			backoff = 0
 		}
 	}
+}
+
+// longer is the pause after one of that length.
+func (c *Consumer) longer(backoff time.Duration) time.Duration {
+	return min(max(2*backoff, c.o.RetryInitial), c.o.RetryMax)
 }
 
 func (c *Consumer) logFailure(p *partition, err error, backoff time.Duration) {
@@ -147,7 +152,7 @@ func (c *Consumer) checkpoints() {
 			if c.stopping() {
 				return
 			}
-			backoff = min(max(2*backoff, c.o.RetryInitial), c.o.RetryMax)
+			backoff = c.longer(backoff)
 			c.o.Logger.Warn("A checkpoint failed and is tried again", zap.Duration("in", backoff), zap.Error(err))
 			continue
 		}
@@ -182,6 +187,3 @@ func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d
 
 // SystemClock reads the machine's time.
 func SystemClock() Clock { return systemClock{} }
-
-// String is for logs.
-func (c *Consumer) String() string { return fmt.Sprintf("consumer %s", c.o.Pipeline) }
