@@ -6,7 +6,6 @@ package configs
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/load"
 )
@@ -101,7 +101,7 @@ func TestEveryVariableIsExplained(t *testing.T) {
 func TestEventsGoThroughAgentAndGatewayOnceEach(t *testing.T) {
 	const password = "not-the-default-1"
 	engine := enginetest.Start(t, enginetest.WithUser("millrace", password))
-	a := freeAddresses(t, 8)
+	a := freeport.Must(t, 8)
 	start(t, "gateway.yaml", "http://"+a[2], []string{
 		"MILLRACE_CLICKHOUSE=" + engine.TCPAddr, "MILLRACE_CLICKHOUSE_INSECURE=true",
 		"MILLRACE_CLICKHOUSE_USER=millrace", "MILLRACE_CLICKHOUSE_PASSWORD=" + password, "MILLRACE_SCHEMA_DIR=schemas",
@@ -130,19 +130,6 @@ func TestEventsGoThroughAgentAndGatewayOnceEach(t *testing.T) {
 	require.True(t, c.OK(), c.Verdict())
 	require.EqualValues(t, 10_000, c.Matched)
 	require.Positive(t, c.Failed)
-}
-
-// freeAddresses returns loopback addresses that differ and were free a moment ago.
-func freeAddresses(t *testing.T, n int) []string {
-	t.Helper()
-	addrs := make([]string, n)
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { require.NoError(t, l.Close()) }() // after all, so that they differ
-		addrs[i] = l.Addr().String()
-	}
-	return addrs
 }
 
 // start runs the collector until the test ends, and returns when the URL answers with 200.

@@ -15,15 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-)
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return l.Addr().String()
-}
+	"github.com/millrace/millrace/testbed/freeport"
+)
 
 // post sends a command, and closes the channel when it is being carried out: it asks for its body.
 func post(url, body string) (begun <-chan struct{}) {
@@ -63,7 +57,7 @@ func (h *harness) awaitShutdown(what string) {
 
 func TestAShutdownEndsAlthoughACommandWaitsForADeliveryThatHangs(t *testing.T) {
 	h := newHarness(t, func(c *Config) {
-		c.Admin = configoptional.Some(AdminConfig{Endpoint: freePort(t)})
+		c.Admin = configoptional.Some(AdminConfig{Endpoint: freeport.Must(t, 1)[0]})
 		c.Delivery.ShutdownGrace = time.Second // of which the delivery takes one, and the rest has another
 		c.Partitions = 1
 	})

@@ -23,6 +23,7 @@ import (
 
 	"github.com/millrace/millrace/extension/clickhouseengineextension/internal/metadatatest"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/freeport"
 )
 
 // watchedHost hands on what a component reports.
@@ -45,12 +46,8 @@ func testConfig(t *testing.T) *Config {
 	cfg.Library = enginetest.Library(t)
 	cfg.DataDir = t.TempDir()
 	cfg.Databases = []string{"analytics"}
-	for _, addr := range []*string{&cfg.TCPEndpoint, &cfg.HTTPEndpoint} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		*addr = l.Addr().String()
-		require.NoError(t, l.Close())
-	}
+	addrs := freeport.Must(t, 2)
+	cfg.TCPEndpoint, cfg.HTTPEndpoint = addrs[0], addrs[1]
 	require.NoError(t, cfg.Validate())
 	return cfg
 }

@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,6 +21,7 @@ import (
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/lag"
 )
 
@@ -76,8 +75,8 @@ var (
 // patience bounds every wait: far above what is usual, since the machine may be busy.
 const patience = 2 * time.Minute
 
-func newWorld(ctx context.Context, o *Options, name string, spec Spec) (w *World, err error) {
-	w = &World{o: o, spec: spec, dir: filepath.Join(o.Dir, strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name))}
+func newWorld(ctx context.Context, o *Options, name string, spec Spec) (_ *World, err error) {
+	w := &World{o: o, spec: spec, dir: filepath.Join(o.Dir, strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name))}
 	w.data = spec.Data
 	if w.data == "" {
 		w.data = filepath.Join(w.dir, "data")
@@ -88,7 +87,7 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (w *World
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", w.dir, err)
 	}
-	addrs, err := freeAddrs(len(places) + 1)
+	addrs, err := freeport.Addrs(len(places) + 1)
 	if err != nil {
 		return nil, err
 	}
@@ -114,30 +113,6 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (w *World
 		}
 	}
 	return w, nil
-}
-
-// freeAddrs returns addresses below those that the kernel gives to outgoing connections: while the collector is down, nobody
-// must get one of its ports by chance, not even a sender that tries to connect to it.
-func freeAddrs(n int) ([]string, error) {
-	var addrs []string
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			_ = l.Close() // only ever listened
-		}
-	}()
-	for attempt := 0; len(addrs) < n; attempt++ {
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(20_000)))
-		if err != nil {
-			if attempt > 1000 {
-				return nil, fmt.Errorf("looking for a free port: %w", err)
-			}
-			continue
-		}
-		held = append(held, l)
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 // StartEngine starts the ClickHouse that is a process of its own, on the data it had.

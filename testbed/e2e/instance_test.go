@@ -25,6 +25,7 @@ import (
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/load"
 )
@@ -204,11 +205,8 @@ func (i *instance) start(tb testing.TB) {
 func freePlaces(tb testing.TB) map[string]string {
 	tb.Helper()
 	addrs := map[string]string{}
-	for _, name := range places {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(tb, err)
-		defer func() { _ = l.Close() }() // after all, so that they differ
-		addrs[name] = l.Addr().String()
+	for i, addr := range freeport.Must(tb, len(places)) {
+		addrs[places[i]] = addr
 	}
 	return addrs
 }

@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/testbed/chhttp"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/kafkatest"
 	"github.com/millrace/millrace/testbed/lag"
 )
@@ -74,12 +74,8 @@ func (g *kafkaGateway) start(t *testing.T, step string) {
 	for k, v := range g.env {
 		env[k] = v
 	}
-	for _, name := range []string{"MILLRACE_METRICS", "MILLRACE_HEALTH"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { _ = l.Close() }() // after both, so that they differ
-		env[name] = l.Addr().String()
-	}
+	addrs := freeport.Must(t, 2)
+	env["MILLRACE_METRICS"], env["MILLRACE_HEALTH"] = addrs[0], addrs[1]
 	g.env["MILLRACE_METRICS"] = env["MILLRACE_METRICS"]
 	config, err := filepath.Abs(filepath.Join(root(), "configs", "kafka.yaml"))
 	require.NoError(t, err)

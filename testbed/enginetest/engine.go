@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +27,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/millrace/millrace/internal/clickhouseengine"
+	"github.com/millrace/millrace/testbed/freeport"
 )
 
 // The user and database of an engine that no option changes.
@@ -114,7 +114,8 @@ func Start(tb testing.TB, options ...Option) *Engine {
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		e.TCPAddr, e.HTTPAddr = freeAddrs(tb)
+		addrs := freeport.Must(tb, 2)
+		e.TCPAddr, e.HTTPAddr = addrs[0], addrs[1]
 		e.opts.TCPAddr, e.opts.HTTPAddr = e.TCPAddr, e.HTTPAddr
 		e.engine = clickhouseengine.New(e.opts)
 		err := e.engine.Start(context.Background())
@@ -141,21 +142,6 @@ func (e *Engine) start() {
 	if err := e.engine.Start(context.Background()); err != nil {
 		e.tb.Fatalf("starting the ClickHouse engine: %v", err)
 	}
-}
-
-// freeAddrs returns two loopback addresses nobody listens on now.
-func freeAddrs(tb testing.TB) (string, string) {
-	tb.Helper()
-	var addrs [2]string
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatalf("finding a free port: %v", err)
-		}
-		defer func() { _ = l.Close() }() // after both, so that they differ
-		addrs[i] = l.Addr().String()
-	}
-	return addrs[0], addrs[1]
 }
 
 // Do runs one statement over HTTP and returns its answer as TabSeparated, without the last newline.

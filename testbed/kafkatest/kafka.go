@@ -18,7 +18,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +31,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/freeport"
 )
 
 // RequireVariable makes a missing Kafka a failure instead of a skip, if it is set to anything.
@@ -127,7 +127,7 @@ func libraries(tb testing.TB) string {
 // configure chooses ports and writes the settings and an empty, formatted store.
 func (k *Kafka) configure() {
 	k.tb.Helper()
-	addrs := freeAddrs(k.tb)
+	addrs := freeport.Must(k.tb, 2)
 	k.Addr = addrs[0]
 	settings := fmt.Sprintf(`
 process.roles=broker,controller
@@ -239,17 +239,3 @@ func (k *Kafka) Restart() {
 
 // PID of the broker's process.
 func (k *Kafka) PID() int { return k.process.PID() }
-
-// freeAddrs returns two loopback addresses nobody listens on now.
-func freeAddrs(tb testing.TB) (addrs [2]string) {
-	tb.Helper()
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatalf("finding a free port: %v", err)
-		}
-		defer func() { _ = l.Close() }() // after both, so that they differ
-		addrs[i] = l.Addr().String()
-	}
-	return addrs
-}

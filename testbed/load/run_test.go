@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/testbed/freeport"
 )
 
 // sink takes events on all three paths, as a collector would, and keeps them as rows.
@@ -348,10 +349,7 @@ func TestRunCountsWhatIsRefusedForGood(t *testing.T) {
 }
 
 func TestRunReachesAServerThatComesLater(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := freeport.Must(t, 1)[0]
 	s := &sink{keys: map[string]bool{}}
 	r, err := NewRun(RunConfig{
 		Generator: GeneratorConfig{Seed: 1, Events: 20, Paths: [3]float64{0, 1, 0}}, Record: true,
@@ -361,7 +359,7 @@ func TestRunReachesAServerThatComesLater(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- r.Do(context.Background()) }()
 	require.Eventually(t, func() bool { return r.Stats().Retries > 0 }, 5*time.Second, 5*time.Millisecond)
-	l, err = net.Listen("tcp", addr)
+	l, err := net.Listen("tcp", addr)
 	require.NoError(t, err)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(l) }() // ends with Close

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/internal/clickhouseengine"
 	"github.com/millrace/millrace/testbed/chhttp"
+	"github.com/millrace/millrace/testbed/freeport"
 )
 
 const database = "bench"
@@ -30,7 +31,7 @@ type engine struct {
 // restarted, but what was being measured is then of no use.
 func (b *bench) startEngine(ctx context.Context) (context.Context, *engine, error) {
 	for attempt := 1; ; attempt++ {
-		addrs, err := freeAddrs(2)
+		addrs, err := freeport.Addrs(2)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
@@ -30,7 +31,7 @@ type node struct {
 
 // startNode starts a collector with a data directory of its own.
 func (b *bench) startNode(ctx context.Context, config string, env ...string) (*node, error) {
-	addrs, err := freeAddrs(2)
+	addrs, err := freeport.Addrs(2)
 	if err != nil {
 		return nil, err
 	}

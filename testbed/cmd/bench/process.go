@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,20 +57,6 @@ func (b *bench) runToEnd(ctx context.Context, env []string, path string, args ..
 		return "", 0, err
 	}
 	return out.String(), p.CPU(), nil
-}
-
-// freeAddrs returns loopback addresses nobody listens on now.
-func freeAddrs(n int) ([]string, error) {
-	addrs := make([]string, n)
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer func() { _ = l.Close() }() // after all, so that they differ
-		addrs[i] = l.Addr().String()
-	}
-	return addrs, nil
 }
 
 // poll asks until the answer is yes, or an error, or patience ends.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -31,7 +32,7 @@ type collector struct {
 }
 
 func (b *bench) startCollector(ctx context.Context, e *engine, p peer) (*collector, error) {
-	addrs, err := freeAddrs(2)
+	addrs, err := freeport.Addrs(2)
 	if err != nil {
 		return nil, err
 	}
