@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/event"
 )
 
@@ -60,11 +61,11 @@ func (s *bisection) halves(ctx context.Context, from, to int) error {
 
 // try stores the events at [from, to) of the batch.
 func (s *bisection) try(ctx context.Context, from, to int) error {
-	s.block.events.reset()
+	s.block.events.Reset()
 	s.each(from, to, func(_ int, e *event.Event, resource int) {
-		_ = s.block.events.add(e, resource) // it fitted before
+		_ = s.block.events.Add(e, resource) // it fitted before
 	})
-	rows := s.block.events.rows
+	rows := s.block.events.Rows()
 	insertCtx, cancel := ctx, context.CancelFunc(func() {})
 	if s.cfg.TimeoutConfig.Timeout > 0 {
 		insertCtx, cancel = context.WithTimeout(ctx, s.cfg.TimeoutConfig.Timeout)
@@ -83,7 +84,7 @@ func (s *bisection) try(ctx context.Context, from, to int) error {
 		return s.halves(ctx, from, to)
 	}
 	s.each(from, to, func(i int, e *event.Event, _ int) {
-		s.failRow(ctx, s.block, i, e, &rowError{reason: reasonRefused}, serverError(err))
+		s.failRow(ctx, s.block, i, e, &columns.Error{Reason: reasonRefused}, serverError(err))
 		s.done[i], s.failed[i] = true, true
 	})
 	return nil

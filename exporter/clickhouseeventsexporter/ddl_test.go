@@ -47,8 +47,8 @@ func ddlColumns(t *testing.T) []column {
 	snap, err := schema.NewSnapshot(1, []*schema.Schema{s})
 	require.NoError(t, err)
 	columns := []column{}
-	for _, c := range newLayout(snap, nil).columns {
-		columns = append(columns, column{c.name, c.definition()})
+	for _, c := range newLayout(snap, nil).Columns {
+		columns = append(columns, column{c.Name, c.Definition()})
 	}
 	return columns
 }

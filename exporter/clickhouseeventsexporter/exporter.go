@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/millrace/millrace/exporter/clickhouseeventsexporter/internal/metadata"
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
@@ -178,7 +179,7 @@ func (x *eventsExporter) consumeLogs(ctx context.Context, ld plog.Logs) error {
 	defer x.giveBlock(b)
 
 	x.build(ctx, b, batch)
-	err = x.insert(ctx, x.cfg.Events.Name, b.events.rows, b.events.columns)
+	err = x.insert(ctx, x.cfg.Events.Name, b.events.Rows(), b.events.columns)
 	if err != nil {
 		switch classify(err) {
 		case classTables:
@@ -192,7 +193,7 @@ func (x *eventsExporter) consumeLogs(ctx context.Context, ld plog.Logs) error {
 			}
 		}
 	}
-	if err := x.insert(ctx, x.cfg.FailedEvents.Name, b.failed.rows, b.failed.columns); err != nil {
+	if err := x.insert(ctx, x.cfg.FailedEvents.Name, b.failed.Rows(), b.failed.columns); err != nil {
 		if classify(err) == classTables {
 			x.tables.forget()
 		}
@@ -217,8 +218,8 @@ func (x *eventsExporter) takeBlock(l *layout) *block {
 
 // giveBlock empties the block, so that it holds on to its memory but to nothing of the batch.
 func (x *eventsExporter) giveBlock(b *block) {
-	b.events.reset()
-	b.failed.reset()
+	b.events.Reset()
+	b.failed.Reset()
 	b.inFailed = b.inFailed[:0]
 	b.eventsExtent.reset()
 	b.failedExtent.reset()
@@ -235,24 +236,24 @@ func (x *eventsExporter) build(ctx context.Context, b *block, batch event.Batch)
 	b.sorted.Reset(batch)
 	for e, i := b.sorted.Next(); e != nil; e, i = b.sorted.Next() {
 		if e.Failed {
-			b.failed.add(e, e.Failure, "")
+			b.failed.Add(e, e.Failure, "")
 			b.inFailed = append(b.inFailed, i)
 			continue
 		}
-		if err := b.events.add(e, b.sorted.ResourceIndex()); err != nil {
+		if err := b.events.Add(e, b.sorted.ResourceIndex()); err != nil {
 			x.failRow(ctx, b, i, e, err, "")
 		}
 	}
 	slices.Sort(b.inFailed)
 }
 
-func (x *eventsExporter) failRow(ctx context.Context, b *block, i int, e *event.Event, err *rowError, message string) {
-	b.failed.add(e, event.Failure{
-		Stage: event.StageExport, Reason: err.reason, Pointer: err.pointer, Processor: x.id.String(),
+func (x *eventsExporter) failRow(ctx context.Context, b *block, i int, e *event.Event, err *columns.Error, message string) {
+	b.failed.Add(e, event.Failure{
+		Stage: event.StageExport, Reason: err.Reason, Pointer: err.Pointer, Processor: x.id.String(),
 	}, message)
 	b.inFailed = append(b.inFailed, i)
 	x.telemetry.ExporterClickhouseEventsFailed.Add(ctx, 1,
-		metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", err.reason))))
+		metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", err.Reason))))
 }
 
 func (x *eventsExporter) insert(ctx context.Context, table string, rows int, columns func() proto.Input) error {

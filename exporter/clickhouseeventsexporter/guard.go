@@ -7,6 +7,7 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/native"
 )
 
@@ -49,7 +50,7 @@ func (e *columnTypeError) Error() string {
 type guards []*guard
 
 // input is a column with its guard: one of the envelope, or one of a property.
-func (gs *guards) input(i int, envelope *column, property *propertyColumn, c native.Column) proto.InputColumn {
+func (gs *guards) input(i int, envelope *column, property *columns.Column, c native.Column) proto.InputColumn {
 	for len(*gs) <= i {
 		*gs = append(*gs, nil)
 	}
@@ -57,7 +58,7 @@ func (gs *guards) input(i int, envelope *column, property *propertyColumn, c nat
 	if g == nil {
 		g = &guard{Column: c}
 		if property != nil {
-			g.name, g.holds = property.name, property.holds
+			g.name, g.holds = property.Name, func(t string) bool { return holds(property, t) }
 		} else {
 			g.name = envelope.name
 			g.holds = func(t string) bool { return t == envelope.typ || isJSON(t) && isJSON(envelope.typ) }

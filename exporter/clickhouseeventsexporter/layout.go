@@ -3,162 +3,117 @@
 package clickhouseeventsexporter
 
 import (
-	"strings"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"sync"
 
-	"github.com/millrace/millrace/internal/native"
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/schema"
 )
 
-// layout says which columns the events table has for one snapshot of the schemas, and where each schema's
-// properties go. It is immutable, once the tables have it, and shared by all workers.
+// A layout is kept with the event log's state, so that a replay maps events to columns as the first attempt did,
+// whatever the schemas say by then. It is written once, however many plans name it.
+
+type layoutJSON struct {
+	PropertiesType string `json:"properties_type"`
+	columns.Encoded
+}
+
+// layout says which columns the events table has for one snapshot of the schemas, and where each schema's properties go. It
+// is immutable, once the tables have it, and shared by all workers.
 type layout struct {
+	*columns.Layout
 	snapshot       *schema.Snapshot // nil of one that a plan of before names
-	columns        []propertyColumn
-	schemas        []schemaLayout
-	plans          map[schemaKey]*node
-	propertiesType string // of the table's column, as the server prints it; see native.NewJSON
+	propertiesType string           // of the table's column, as the server prints it; see native.NewJSON
 
-	encoding func() (name string, value []byte) // see layoutcodec.go; any goroutine
+	encoding func() (name string, value []byte) // any goroutine
 }
 
-// schemaKey is what an event says of its schema.
-type schemaKey struct{ subject, version string }
-
-// schemaLayout is one version of a schema.
-type schemaLayout struct {
-	Subject string `json:"subject"`
-	Version string `json:"version"`
-	// Latest says that events without a version have this one.
-	Latest     bool             `json:"latest,omitempty"`
-	Properties []propertyLayout `json:"properties,omitempty"`
-}
-
-// propertyLayout is a property that has a column; see schema.Property.
-type propertyLayout struct {
-	Path   []string `json:"path"`
-	Each   int      `json:"each,omitempty"`
-	Column int      `json:"column"` // index in layout.columns
-}
-
-// propertyColumn is one typed column of the events table.
-type propertyColumn struct {
-	name     string
-	typ      schema.Type
-	repeated bool
-}
-
-// node is one place in a schema's tree of properties.
-type node struct {
-	children map[string]*node
-	// column is the index in layout.columns of the column that takes the value here, or -1.
-	column int
-	// each says that the value here is an array of objects, each read by children; leaves are then the columns
-	// below and those tied to them, all of which get one element for each object.
-	each   bool
-	leaves []int
-}
-
-func newNode() *node { return &node{column: -1} }
-
-// newLayout derives the layout, without the columns in leave: their values are stored with the undeclared. The
-// snapshot has made sure that no column has two types.
+// newLayout derives the layout, without the columns in leave.
 func newLayout(snap *schema.Snapshot, leave map[string]bool) *layout {
-	l := &layout{snapshot: snap, propertiesType: jsonType}
-	index := map[string]int{}
-	for _, s := range snap.Schemas() {
-		one := schemaLayout{Subject: s.Subject, Version: s.Version, Latest: snap.Find(s.Subject, "") == s}
-		for i := range s.Properties {
-			p := &s.Properties[i]
-			if leave[p.Column] {
-				continue
-			}
-			at, ok := index[p.Column]
-			if !ok {
-				at = len(l.columns)
-				index[p.Column] = at
-				l.columns = append(l.columns, propertyColumn{name: p.Column, typ: p.Type, repeated: p.Repeated()})
-			}
-			one.Properties = append(one.Properties, propertyLayout{Path: p.Path, Each: p.Each, Column: at})
-		}
-		l.schemas = append(l.schemas, one)
-	}
-	l.grow()
+	return (&layout{Layout: columns.New(snap, "", leave), snapshot: snap, propertiesType: jsonType}).ready()
+}
+
+func (l *layout) ready() *layout {
+	l.encoding = sync.OnceValues(l.encode)
 	return l
 }
 
-// grow makes the trees of the schemas.
-func (l *layout) grow() {
-	l.plans = map[schemaKey]*node{}
-	for i := range l.schemas {
-		s := &l.schemas[i]
-		root := newNode()
-		for j := range s.Properties {
-			root.insert(&s.Properties[j])
-		}
-		l.plans[schemaKey{s.Subject, s.Version}] = root
-		if s.Latest {
-			l.plans[schemaKey{s.Subject, ""}] = root
-		}
+// encode returns the layout's bytes and a name that is a function of them.
+func (l *layout) encode() (name string, value []byte) {
+	value, err := json.Marshal(&layoutJSON{l.propertiesType, l.Encode()})
+	if err != nil { // texts and numbers only
+		panic(err)
 	}
-	l.tieArrays()
-	l.encoding = sync.OnceValues(l.encode)
+	sum := sha256.Sum256(value)
+	return "layout/" + hex.EncodeToString(sum[:16]), value
 }
 
-func (n *node) insert(p *propertyLayout) {
-	var array *node
-	for i, key := range p.Path {
-		if n.children == nil {
-			n.children = map[string]*node{}
-		}
-		child := n.children[key]
-		if child == nil {
-			child = newNode()
-			n.children[key] = child
-		}
-		n = child
-		if i+1 == p.Each {
-			n.each, array = true, n
-		}
+// decodeLayout reads what encode wrote.
+func decodeLayout(value []byte) (*layout, error) {
+	var doc layoutJSON
+	if err := json.Unmarshal(value, &doc); err != nil {
+		return nil, fmt.Errorf("reading a kept layout: %w", err)
 	}
-	n.column = p.Column
-	if array != nil {
-		array.leaves = append(array.leaves, p.Column)
+	if !isJSON(doc.PropertiesType) {
+		return nil, fmt.Errorf("reading a kept layout: %q is no JSON type", doc.PropertiesType)
 	}
+	l, err := doc.Decode()
+	if err != nil {
+		return nil, err
+	}
+	return (&layout{Layout: l, propertiesType: doc.PropertiesType}).ready(), nil
 }
-
-// tieArrays gives every array of objects the columns of all schemas that share its name's part before the dot:
-// ClickHouse takes them for one Nested and refuses a row in which they differ in length.
-func (l *layout) tieArrays() {
-	tied := map[string][]int{}
-	for i := range l.columns {
-		if prefix, _, dotted := strings.Cut(l.columns[i].name, "."); dotted && l.columns[i].repeated {
-			tied[prefix] = append(tied[prefix], i)
-		}
-	}
-	for _, plan := range l.plans {
-		plan.tie(l, tied)
-	}
-}
-
-func (n *node) tie(l *layout, tied map[string][]int) {
-	if n.each {
-		prefix, _, _ := strings.Cut(l.columns[n.leaves[0]].name, ".")
-		if all := tied[prefix]; len(all) > len(n.leaves) {
-			n.leaves = all
-		}
-	}
-	for _, child := range n.children {
-		child.tie(l, tied)
-	}
-}
-
-// definition returns the column's type in SQL.
-func (c *propertyColumn) definition() string { return native.Define(c.typ, c.repeated) }
 
 // storedAs says whether a column of that definition is this one but for LowCardinality.
-func (c *propertyColumn) storedAs(definition string) bool {
+func storedAs(c *columns.Column, definition string) bool {
 	other := *c
-	other.typ.LowCardinality = !c.typ.LowCardinality
-	return c.typ.Kind == schema.String && other.definition() == definition
+	other.Type.LowCardinality = !c.Type.LowCardinality
+	return c.Type.Kind == schema.String && other.Definition() == definition
+}
+
+// holds says whether values of the type go unchanged into a column that the server describes so: a column that was
+// widened since a plan was made takes what the plan has for it.
+func holds(c *columns.Column, definition string) bool {
+	if definition == c.Definition() || storedAs(c, definition) {
+		return true
+	}
+	for k := schema.String; k <= schema.UUID; k++ {
+		if !widens(c.Type.Kind, k) {
+			continue
+		}
+		wider := *c
+		wider.Type = schema.Type{Kind: k}
+		if wider.Definition() == definition || storedAs(&wider, definition) {
+			return true
+		}
+	}
+	return c.Type.Kind == schema.Decimal && holdsDecimal(c, definition)
+}
+
+func holdsDecimal(c *columns.Column, definition string) bool {
+	wider := *c
+	for wider.Type.Precision = c.Type.Precision + 1; wider.Type.Precision <= 38; wider.Type.Precision++ {
+		if wider.Definition() == definition {
+			return true
+		}
+	}
+	return false
+}
+
+// widens says whether every value of one kind is one of the other.
+func widens(from, to schema.Kind) bool {
+	between := func(k, first, last schema.Kind) bool { return k >= first && k <= last }
+	switch {
+	case between(from, schema.Int8, schema.Int64) && between(to, schema.Int8, schema.Int64),
+		between(from, schema.UInt8, schema.UInt64) && between(to, schema.UInt8, schema.UInt64):
+		return to > from
+	case between(from, schema.UInt8, schema.UInt32) && between(to, schema.Int8, schema.Int64):
+		return to-schema.Int8 > from-schema.UInt8 // one size up
+	case from == schema.Float32:
+		return to == schema.Float64
+	}
+	return false
 }

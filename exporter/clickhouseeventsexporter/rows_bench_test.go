@@ -47,7 +47,7 @@ func BenchmarkRows(b *testing.B) {
 		b.Run(stage, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				rows.reset()
+				rows.Reset()
 				sorted.Reset(batch)
 				if stage == "sort" {
 					continue
@@ -56,7 +56,7 @@ func BenchmarkRows(b *testing.B) {
 					if stage == "read" {
 						continue
 					}
-					if err := rows.add(e, sorted.ResourceIndex()); err != nil {
+					if err := rows.Add(e, sorted.ResourceIndex()); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -64,7 +64,7 @@ func BenchmarkRows(b *testing.B) {
 					continue
 				}
 				buf.Reset()
-				block := proto.Block{Rows: rows.rows, Columns: len(rows.columns())}
+				block := proto.Block{Rows: rows.Rows(), Columns: len(rows.columns())}
 				if err := block.EncodeRawBlock(&buf, proto.Version, rows.columns()); err != nil {
 					b.Fatal(err)
 				}
@@ -114,7 +114,7 @@ func BenchmarkDelivery(b *testing.B) {
 	measure("alone", func() {
 		block := x.takeBlock(l)
 		x.build(b.Context(), block, batch)
-		encode(block.events.rows, block.events.columns())
+		encode(block.events.Rows(), block.events.columns())
 		x.giveBlock(block)
 	})
 	c := newCoordinator("one")

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 )
@@ -139,8 +140,8 @@ func (r *run) buildFirst(ctx context.Context) {
 			b.addFailed(e, e.Failure, "")
 			continue
 		}
-		if err := b.events.add(e, b.sorted.ResourceIndex()); err != nil {
-			one := rejection{position: i, reason: err.reason, pointer: err.pointer}
+		if err := b.events.Add(e, b.sorted.ResourceIndex()); err != nil {
+			one := rejection{position: i, reason: err.Reason, pointer: err.Pointer}
 			r.plan.rejected = append(r.plan.rejected, one)
 			r.reject(one)
 			b.addFailed(e, r.failure(one), "")
@@ -157,8 +158,8 @@ func (r *run) failure(one rejection) event.Failure {
 }
 
 func (b *block) addFailed(e *event.Event, f event.Failure, message string) {
-	b.failed.add(e, f, message)
-	b.failedExtent.add(e, failedTime(e.Time), failedTime(e.Received))
+	b.failed.Add(e, f, message)
+	b.failedExtent.add(e, columns.FailedTime(e.Time), columns.FailedTime(e.Received))
 }
 
 func (b *block) noteEvent(e *event.Event) {
@@ -186,7 +187,7 @@ type stage struct {
 func (r *run) eventsStage() *stage {
 	return &stage{
 		run: r, table: r.cfg.Events.Name, facts: r.facts.events, plan: &r.plan.events, extent: &r.block.eventsExtent,
-		rows: func() int { return r.block.events.rows }, columns: r.block.events.columns,
+		rows: func() int { return r.block.events.Rows() }, columns: r.block.events.columns,
 		build: r.buildEvents, visit: r.visitEvents, bisects: true,
 	}
 }
@@ -194,7 +195,7 @@ func (r *run) eventsStage() *stage {
 func (r *run) failedStage() *stage {
 	return &stage{
 		run: r, table: r.cfg.FailedEvents.Name, facts: r.facts.failed, plan: &r.plan.failed, extent: &r.block.failedExtent,
-		rows: func() int { return r.block.failed.rows }, columns: r.block.failed.columns,
+		rows: func() int { return r.block.failed.Rows() }, columns: r.block.failed.columns,
 		build: r.buildFailed, visit: r.visitFailed,
 	}
 }
@@ -229,12 +230,12 @@ func (r *run) visitFailed(p *piece, f func(e *event.Event, position int)) {
 
 // buildEvents makes the block hold the piece's rows.
 func (r *run) buildEvents(p *piece) error {
-	r.block.events.reset()
+	r.block.events.Reset()
 	r.block.eventsExtent.reset()
 	r.built = builtOther
 	var failed error
 	r.visitEvents(p, func(e *event.Event, i int) {
-		if err := r.block.events.add(e, r.block.sorted.ResourceIndex()); err != nil {
+		if err := r.block.events.Add(e, r.block.sorted.ResourceIndex()); err != nil {
 			failed = blocked("event %d of %s was planned as a row, but is none (%w): it was planned by another version of Millrace: "+
 				"run that one until the delivery is stored, or reset the pipeline's position", i, r.d.ID, err)
 			return
@@ -246,7 +247,7 @@ func (r *run) buildEvents(p *piece) error {
 
 // buildFailed does the same for the table of failed events.
 func (r *run) buildFailed(p *piece) error {
-	r.block.failed.reset()
+	r.block.failed.Reset()
 	r.block.failedExtent.reset()
 	r.visitFailed(p, func(e *event.Event, i int) {
 		if one, rejected := r.rejected[i]; rejected {

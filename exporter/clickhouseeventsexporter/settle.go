@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/failpoint"
 )
@@ -146,7 +147,7 @@ func (s *stage) cut(p *piece) [][]int {
 			at = e.Received
 		}
 		places = append(places, place{
-			position: i, time: failedTime(at), received: failedTime(e.Received),
+			position: i, time: columns.FailedTime(at), received: columns.FailedTime(e.Received),
 			texts: [5]string{e.Tenant, e.Name, e.Source, e.Schema, e.SchemaVersion},
 		})
 	})
@@ -464,7 +465,7 @@ func (s *stage) missing(ctx context.Context, p *piece, token string) ([]int, err
 		if at == 0 && s.bisects {
 			at = e.Received
 		}
-		k := rowKey{e.Tenant, e.Name, e.ID, e.Source, e.Schema, e.SchemaVersion, failedTime(at), failedTime(e.Received)}
+		k := rowKey{e.Tenant, e.Name, e.ID, e.Source, e.Schema, e.SchemaVersion, columns.FailedTime(at), columns.FailedTime(e.Received)}
 		if have[k] > 0 {
 			have[k]--
 			return

@@ -16,6 +16,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"go.uber.org/zap"
 
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -26,44 +27,26 @@ const jsonType = "JSON(max_dynamic_paths=256)"
 // column is a column of a table as created.
 type column struct{ name, typ string }
 
-// envelopeColumns are the columns that every event fills, in the order of rows.go.
-var envelopeColumns = []column{
-	{"event_id", "String"},
-	{"event_name", "LowCardinality(String)"},
-	{"event_time", "DateTime64(9, 'UTC')"},
-	{"received_time", "DateTime64(9, 'UTC')"},
-	{"user_id", "Nullable(String)"},
-	{"anonymous_id", "Nullable(String)"},
-	{"session_id", "Nullable(String)"},
-	{"tenant_id", "LowCardinality(String)"},
-	{"source", "LowCardinality(String)"},
-	{"schema_name", "LowCardinality(String)"},
-	{"schema_version", "LowCardinality(String)"},
-	{"trace_id", "String"},
-	{"span_id", "String"},
-	// JSON text rather than type JSON: it is the same for all events of a source, and parsing it for each row cost
-	// the server more than all other columns together (docs/benchmarks.md).
-	{"resource", "LowCardinality(String)"},
-	{"properties", jsonType},
-}
+// envelopeColumns and failedColumns are the columns that every row of the two tables fills.
+var envelopeColumns, failedColumns = created(columns.Envelope), created(columns.FailedEnvelope)
 
-// failedColumns are the columns of the failed events' table, in the order of failed.go.
-var failedColumns = []column{
-	{"event_id", "String"},
-	{"event_name", "LowCardinality(String)"},
-	{"event_time", "DateTime64(9, 'UTC')"},
-	{"received_time", "DateTime64(9, 'UTC')"},
-	{"tenant_id", "LowCardinality(String)"},
-	{"source", "LowCardinality(String)"},
-	{"schema_name", "LowCardinality(String)"},
-	{"schema_version", "LowCardinality(String)"},
-	{"stage", "LowCardinality(String)"},
-	{"reason", "LowCardinality(String)"},
-	{"pointer", "String"},
-	{"keyword", "LowCardinality(String)"},
-	{"processor", "LowCardinality(String)"},
-	{"error", "String"},
-	{"raw", "String"},
+func created(fields []columns.Field) []column {
+	var cs []column
+	for _, f := range fields {
+		typ := f.Type.String()
+		switch {
+		case f.Name == columns.Properties:
+			typ = jsonType
+		case f.Type.Kind == schema.DateTime64:
+			typ = "DateTime64(9, 'UTC')"
+		case f.Type.LowCardinality:
+			typ = "LowCardinality(" + typ + ")"
+		case f.Nullable:
+			typ = "Nullable(" + typ + ")"
+		}
+		cs = append(cs, column{f.Name, typ})
+	}
+	return cs
 }
 
 // accessDenied is the server's ACCESS_DENIED.
@@ -118,8 +101,8 @@ func (t *tables) bringUp(ctx context.Context, snap *schema.Snapshot) (*layout, e
 	}
 	l := t.fit(snap, have)
 	events := slices.Clone(envelopeColumns)
-	for i := range l.columns {
-		events = append(events, column{l.columns[i].name, l.columns[i].definition()})
+	for i := range l.Columns {
+		events = append(events, column{l.Columns[i].Name, l.Columns[i].Definition()})
 	}
 	types, err := t.bringUpTable(ctx, &t.cfg.Events, have, events)
 	if err != nil {
@@ -142,24 +125,24 @@ func (t *tables) bringUp(ctx context.Context, snap *schema.Snapshot) (*layout, e
 func (t *tables) fit(snap *schema.Snapshot, have map[string]string) *layout {
 	l := newLayout(snap, nil)
 	leave := map[string]bool{}
-	for i := range l.columns {
-		c := &l.columns[i]
-		got, want := have[c.name], c.definition()
-		if got == "" || got == want || c.storedAs(got) {
+	for i := range l.Columns {
+		c := &l.Columns[i]
+		got, want := have[c.Name], c.Definition()
+		if got == "" || got == want || storedAs(c, got) {
 			continue
 		}
-		leave[c.name] = true
+		leave[c.Name] = true
 		t.logger.Error("A column has another type than the schemas say: values of its property go into the column properties. "+
 			"Give the property another x-column, or change the column, then restart",
-			zap.String("table", t.cfg.Database+"."+t.cfg.Events.Name), zap.String("column", c.name),
+			zap.String("table", t.cfg.Database+"."+t.cfg.Events.Name), zap.String("column", c.Name),
 			zap.String("type", got), zap.String("wanted", want))
 	}
 	if len(leave) > 0 {
 		l = newLayout(snap, leave)
 	}
-	for i := range l.columns {
-		if c := &l.columns[i]; c.storedAs(have[c.name]) {
-			c.typ.LowCardinality = !c.typ.LowCardinality
+	for i := range l.Columns {
+		if c := &l.Columns[i]; storedAs(c, have[c.Name]) {
+			c.Type.LowCardinality = !c.Type.LowCardinality
 		}
 	}
 	return l
@@ -217,15 +200,15 @@ func (t *tables) restore(ctx context.Context, l *layout) error {
 		return err
 	}
 	var missing []column
-	for i := range l.columns {
-		c := &l.columns[i]
-		got, there := have[c.name]
+	for i := range l.Columns {
+		c := &l.Columns[i]
+		got, there := have[c.Name]
 		switch {
 		case !there:
-			missing = append(missing, column{c.name, c.definition()})
-		case !c.holds(got):
+			missing = append(missing, column{c.Name, c.Definition()})
+		case !holds(c, got):
 			return fmt.Errorf("column %s of %s.%s is %s now, but a delivery that was not stored yet was planned for %s: change the column back until it is, then again",
-				quote(c.name), t.cfg.Database, t.cfg.Events.Name, got, c.definition())
+				quote(c.Name), t.cfg.Database, t.cfg.Events.Name, got, c.Definition())
 		}
 	}
 	if len(missing) == 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clickhouseeventsexporter
+package columns
 
 import (
 	"slices"
@@ -11,7 +11,7 @@ import (
 )
 
 // addProperties puts declared properties into their columns and the rest into r.json.
-func (r *eventRows) addProperties(e *event.Event) *rowError {
+func (r *Events) addProperties(e *event.Event) *Error {
 	r.choosePlan(e)
 	r.json = append(r.json[:0], '{')
 	r.nested, r.dotted = false, false
@@ -33,13 +33,13 @@ func (r *eventRows) addProperties(e *event.Event) *rowError {
 	}
 	r.json = append(r.json, '}')
 	if r.nested && r.dotted && pathsCollide(e) {
-		return &rowError{reason: reasonDuplicatePath}
+		return &Error{Reason: reasonDuplicatePath}
 	}
 	return nil
 }
 
 // choosePlan finds the plan for the event. Events come sorted by name, so it is mostly the last one's.
-func (r *eventRows) choosePlan(e *event.Event) {
+func (r *Events) choosePlan(e *event.Event) {
 	if e.Schema == r.planOf[0] && e.SchemaVersion == r.planOf[1] && r.plan != nil {
 		return
 	}
@@ -64,7 +64,7 @@ type expectation struct {
 }
 
 // child returns the node for the event's i-th property.
-func (r *eventRows) child(i int, key string) *node {
+func (r *Events) child(i int, key string) *node {
 	for len(r.expected) <= i {
 		r.expected = append(r.expected, expectation{})
 	}
@@ -77,7 +77,7 @@ func (r *eventRows) child(i int, key string) *node {
 
 // addMember puts one member of an object into its column, or into r.json. child is what the schema says of it, or
 // nil.
-func (r *eventRows) addMember(child *node, key string, v event.Value, depth int) *rowError {
+func (r *Events) addMember(child *node, key string, v event.Value, depth int) *Error {
 	switch {
 	case child == nil || v.Kind() == event.KindEmpty && child.column < 0:
 		return r.addJSON(key, v)
@@ -93,7 +93,7 @@ func (r *eventRows) addMember(child *node, key string, v event.Value, depth int)
 
 // addObject puts the members of a nested object into their columns; what is undeclared stays in r.json under
 // the object's key, which is left out where nothing is.
-func (r *eventRows) addObject(n *node, key string, v event.Value, depth int) *rowError {
+func (r *Events) addObject(n *node, key string, v event.Value, depth int) *Error {
 	if depth > event.MaxDepth {
 		return r.fail(key, native.ErrTooDeep)
 	}
@@ -119,7 +119,7 @@ func (r *eventRows) addObject(n *node, key string, v event.Value, depth int) *ro
 
 // addEach puts an array of objects into one array column for each declared leaf. All get one element for each
 // object, NULL where it lacks the leaf: ClickHouse ties arrays with a common prefix to equal lengths.
-func (r *eventRows) addEach(n *node, key string, v event.Value, depth int) *rowError {
+func (r *Events) addEach(n *node, key string, v event.Value, depth int) *Error {
 	if v.Kind() != event.KindSlice {
 		return r.fail(key, native.ErrType)
 	}
@@ -169,7 +169,7 @@ func (r *eventRows) addEach(n *node, key string, v event.Value, depth int) *rowE
 }
 
 // addElement puts one object of an array, the i-th, into the arrays of its leaves.
-func (r *eventRows) addElement(n *node, v event.Value, i, depth int) *rowError {
+func (r *Events) addElement(n *node, v event.Value, i, depth int) *Error {
 	if depth > event.MaxDepth {
 		return r.fail("", native.ErrTooDeep)
 	}
@@ -209,7 +209,7 @@ func (r *eventRows) addElement(n *node, v event.Value, i, depth int) *rowError {
 	return nil
 }
 
-func (r *eventRows) addTyped(i int, key string, v event.Value) *rowError {
+func (r *Events) addTyped(i int, key string, v event.Value) *Error {
 	if !r.touch(i) {
 		return nil // a second value of the same key: the first wins
 	}
@@ -220,10 +220,10 @@ func (r *eventRows) addTyped(i int, key string, v event.Value) *rowError {
 }
 
 // touch makes a typed column ready to take the present row, or says that it has taken it already.
-func (r *eventRows) touch(i int) bool {
+func (r *Events) touch(i int) bool {
 	c := r.typed[i]
 	if c == nil {
-		c = native.New(r.layout.columns[i].typ, r.layout.columns[i].repeated)
+		c = native.New(r.layout.Columns[i].Type, r.layout.Columns[i].Repeated)
 		r.typed[i] = c
 	}
 	if !c.Seek(r.rows) {
@@ -234,7 +234,7 @@ func (r *eventRows) touch(i int) bool {
 }
 
 // addJSON writes an undeclared member.
-func (r *eventRows) addJSON(key string, v event.Value) *rowError {
+func (r *Events) addJSON(key string, v event.Value) *Error {
 	r.member(key)
 	r.look(key, v, 0)
 	var err error
@@ -245,14 +245,14 @@ func (r *eventRows) addJSON(key string, v event.Value) *rowError {
 }
 
 // member writes the comma before a member, where one is due, and its key.
-func (r *eventRows) member(key string) {
+func (r *Events) member(key string) {
 	if last := r.json[len(r.json)-1]; last != '{' && last != '[' {
 		r.json = append(r.json, ',')
 	}
 	r.json = append(event.AppendJSONString(r.json, key), ':')
 }
 
-func (r *eventRows) fail(key string, err error) *rowError {
+func (r *Events) fail(key string, err error) *Error {
 	path := slices.Clone(r.path)
 	if r.element >= 0 {
 		path = slices.Insert(path, r.elementAt, strconv.Itoa(r.element))
@@ -260,5 +260,5 @@ func (r *eventRows) fail(key string, err error) *rowError {
 	if key != "" {
 		path = append(path, key)
 	}
-	return &rowError{reason: err.Error(), pointer: event.Pointer(path)}
+	return &Error{Reason: err.Error(), Pointer: event.Pointer(path)}
 }

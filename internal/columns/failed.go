@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clickhouseeventsexporter
+package columns
 
 import (
-	"github.com/ClickHouse/ch-go/proto"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
 )
 
-// failedRows is a block of the failed events' table under construction, owned by one worker at a time.
-type failedRows struct {
+// Failed is a block of rows of failed events under construction, owned by one worker at a time.
+type Failed struct {
 	id, pointer, message, raw                       *native.String
 	name, tenant, source, schemaName, schemaVersion *native.LowCardinality
 	stage, reason, keyword, processor               *native.LowCardinality
 	time, received                                  *native.Fixed
 
-	rows   int
-	json   []byte
-	input  proto.Input
-	guards guards
+	rows int
+	json []byte
 }
 
-func newFailedRows() *failedRows {
+// NewFailed returns an empty block.
+func NewFailed() *Failed {
 	low := func() *native.LowCardinality { return native.NewLowCardinality(false) }
 	text := func() *native.String { return native.NewString(false) }
-	return &failedRows{
+	return &Failed{
 		id: text(), pointer: text(), message: text(), raw: text(),
 		name: low(), tenant: low(), source: low(), schemaName: low(), schemaVersion: low(),
 		stage: low(), reason: low(), keyword: low(), processor: low(),
@@ -34,28 +32,32 @@ func newFailedRows() *failedRows {
 	}
 }
 
-// all returns the columns of failedColumns, in that order.
-func (r *failedRows) all() []native.Column {
+// Rows in the block.
+func (r *Failed) Rows() int { return r.rows }
+
+// All returns the columns of package variable FailedEnvelope, in that order. Each has all rows.
+func (r *Failed) All() []native.Column {
 	return []native.Column{
 		r.id, r.name, r.time, r.received, r.tenant, r.source, r.schemaName, r.schemaVersion,
 		r.stage, r.reason, r.pointer, r.keyword, r.processor, r.message, r.raw,
 	}
 }
 
-func (r *failedRows) reset() {
-	for _, c := range r.all() {
+// Reset empties the block and keeps its memory.
+func (r *Failed) Reset() {
+	for _, c := range r.All() {
 		c.Reset()
 	}
 	r.rows = 0
 }
 
-// add appends an event that failed as f says. message is the server's error, if it refused the event. A time
+// Add appends an event that failed as f says. message is a server's error, if one refused the event. A time
 // that no column holds is stored as 1970: it stands unchanged in raw.
-func (r *failedRows) add(e *event.Event, f event.Failure, message string) {
+func (r *Failed) Add(e *event.Event, f event.Failure, message string) {
 	r.id.AppendString(e.ID)
 	r.name.AppendString(e.Name)
-	r.time.AppendTime(failedTime(e.Time))
-	r.received.AppendTime(failedTime(e.Received))
+	r.time.AppendTime(FailedTime(e.Time))
+	r.received.AppendTime(FailedTime(e.Received))
 	r.tenant.AppendString(e.Tenant)
 	r.source.AppendString(e.Source)
 	r.schemaName.AppendString(e.Schema)
@@ -71,18 +73,10 @@ func (r *failedRows) add(e *event.Event, f event.Failure, message string) {
 	r.rows++
 }
 
-// failedTime is the time as the table of failed events has it.
-func failedTime(t pcommon.Timestamp) int64 {
+// FailedTime is the time as the table of failed events has it.
+func FailedTime(t pcommon.Timestamp) int64 {
 	if !inRange(t) {
 		return 0
 	}
 	return int64(t)
-}
-
-func (r *failedRows) columns() proto.Input {
-	r.input = r.input[:0]
-	for i, c := range r.all() {
-		r.input = append(r.input, r.guards.input(i, &failedColumns[i], nil, c))
-	}
-	return r.input
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clickhouseeventsexporter
+package columns
 
 import (
 	"strings"
@@ -13,7 +13,7 @@ import (
 
 // look notes whether an undeclared member holds objects, and keys that reach into objects: only an event that
 // has both is looked at by pathsCollide.
-func (r *eventRows) look(key string, v event.Value, depth int) {
+func (r *Events) look(key string, v event.Value, depth int) {
 	if !r.dotted {
 		r.dotted = strings.IndexByte(key, '.') >= 0 && !event.IsContext(key) || event.IsContextRoot(key)
 	}
