@@ -2,14 +2,29 @@
 
 package columns
 
-import "github.com/millrace/millrace/internal/schema"
+import (
+	"slices"
 
-// Field is a column that every row fills.
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// Field says what a column holds, beside what a Column says of one that a schema declares.
 type Field struct {
 	Name     string
 	Type     schema.Type
-	Nullable bool
+	Nullable bool // elements of a repeated one always are
+	Repeated bool
 	JSON     bool // the texts are JSON documents
+}
+
+// Fields are the columns of rows of events by a layout: the envelope, then the typed ones.
+func Fields(l *Layout) []Field {
+	fields := slices.Clone(Envelope)
+	for i := range l.Columns {
+		c := &l.Columns[i]
+		fields = append(fields, Field{Name: c.Name, Type: c.Type, Nullable: !c.Repeated, Repeated: c.Repeated})
+	}
+	return fields
 }
 
 // Names of fields that others ask for.

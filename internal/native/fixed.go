@@ -24,7 +24,7 @@ type Fixed struct {
 var _ Column = (*Fixed)(nil)
 
 func newFixed(t schema.Type) *Fixed {
-	return &Fixed{nulls: nulls{on: true}, typ: t, width: width(t)}
+	return &Fixed{nulls: nulls{on: true}, typ: t, width: Width(t)}
 }
 
 // NewTime returns a column DateTime64(9, 'UTC') that is not nullable.
@@ -32,7 +32,8 @@ func NewTime() *Fixed {
 	return &Fixed{typ: schema.Type{Kind: schema.DateTime64, Scale: 9}, width: 8}
 }
 
-func width(t schema.Type) int {
+// Width is how many bytes a value of the type takes, of all types but String.
+func Width(t schema.Type) int {
 	switch t.Kind {
 	case schema.Bool, schema.Int8, schema.UInt8:
 		return 1
