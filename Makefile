@@ -37,6 +37,10 @@ engine: ## Fetch the ClickHouse engine into the cache
 kafka: ## Fetch the Kafka that tests run, where there is a Java and a Maven; say so where there is not
 	@scripts/kafka.sh >/dev/null || [ $$? -eq 3 ]
 
+.PHONY: minio
+minio: ## Build the MinIO that tests run (the first time it takes ten minutes of a processor); say so where there is none
+	@scripts/minio.sh >/dev/null || [ $$? -eq 3 ]
+
 .PHONY: run
 run: build engine ## Run the quickstart in the foreground
 	@exec bin/millrace --config $(CONFIG)
@@ -53,9 +57,10 @@ chaos: build engine ## Kill and break the collector under load, CHAOS_KILLS=100 
 	@scripts/bench.sh -only log -write docs/benchmarks.md
 
 .PHONY: test
-test: build engine kafka ## Run all tests
+test: build engine kafka minio ## Run all tests
 	@go test ./...
 	@scripts/kafka.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real Kafka; make kafka says what is missing" >&2
+	@scripts/minio.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real MinIO; make minio says what is missing" >&2
 
 .PHONY: race
 race: build engine ## Run all tests under the race detector (needs a C compiler)
