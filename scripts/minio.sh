@@ -54,7 +54,7 @@ say "building MinIO $version into $cache: once, some 200 MB of modules and ten m
 # Outside of any module: the versions are those that MinIO's own go.mod names. The log is shown only when the build fails.
 mkdir "$tmp/bin"
 if ! (cd "$tmp" && GOBIN=$tmp/bin GOOS='' GOARCH='' GOFLAGS='' GOWORK=off CGO_ENABLED=0 \
-	go install -trimpath -ldflags='-s -w' "github.com/minio/minio@$version") >"$tmp/log" 2>&1; then
+	go install -ldflags='-s -w' "github.com/minio/minio@$version") >"$tmp/log" 2>&1; then
 	grep -v '^go: downloading' "$tmp/log" | tail -n 20 | sed 's/^/  /' >&2
 	lack "go could not build MinIO $version: is there a network, and does the Go module proxy carry it?"
 fi
