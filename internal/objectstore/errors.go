@@ -47,7 +47,7 @@ func IsPermanent(err error) bool {
 		return true
 	}
 	for _, e := range []error{
-		fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
+		fs.ErrPermission, fs.ErrExist, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
 		syscall.EFBIG, syscall.EINVAL, errEscapes,
 	} {
 		if errors.Is(err, e) {
@@ -77,7 +77,7 @@ func isPermanentResponse(r minio.ErrorResponse) bool {
 	switch {
 	case retryableCodes[r.Code]:
 		return false
-	case permanentCodes[r.Code], strings.HasPrefix(r.Code, "KMS."):
+	case permanentCodes[r.Code], strings.HasPrefix(strings.ToLower(r.Code), "kms"):
 		return true
 	}
 	switch r.StatusCode {

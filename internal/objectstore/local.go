@@ -190,8 +190,7 @@ func (l *local) place(ctx context.Context, root *os.Root, dir *os.File, key, fil
 
 // copy writes the file into scratch and moves it from there. What a crash leaves there goes at the key's next Put.
 func (l *local) copy(ctx context.Context, root *os.Root, key string, src *os.File, mode fs.FileMode) (err error) {
-	sum := sha256.Sum256([]byte(key))
-	name := hex.EncodeToString(sum[:16])
+	name := copyName(key)
 	if err := root.Mkdir(scratch, newDirs); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -226,6 +225,12 @@ func (l *local) copy(ctx context.Context, root *os.Root, key string, src *os.Fil
 			return fmt.Errorf("copying the file, %d bytes further: %w", n, err)
 		}
 	}
+}
+
+// copyName is what the names of a key's copies in scratch begin with.
+func copyName(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:16])
 }
 
 // fileMode lets those read an object who may read the store's directory, whatever umask the file was made under.

@@ -190,8 +190,6 @@ func (b *bucket) Put(ctx context.Context, key, file string) error {
 }
 
 func (b *bucket) put(ctx context.Context, key, file string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends what the client still has under way after an error
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSource, err)
@@ -204,16 +202,13 @@ func (b *bucket) put(ctx context.Context, key, file string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSource, err)
 	}
-	size, part := info.Size(), partSize(info.Size(), b.config.PartSize)
-	if size > part {
-		b.abortLeftovers(ctx, b.prefix+key)
-	}
-	options := minio.PutObjectOptions{
-		ServerSideEncryption: b.sse, StorageClass: b.config.StorageClass,
-		PartSize: uint64(part), NumThreads: uint(b.config.Concurrency),
-	}
+	options := minio.PutObjectOptions{ServerSideEncryption: b.sse, StorageClass: b.config.StorageClass, DisableMultipart: true}
 	if path.Ext(key) == ".parquet" {
 		options.ContentType = "application/vnd.apache.parquet"
+	}
+	size, part := info.Size(), partSize(info.Size(), b.config.PartSize)
+	if size > part {
+		return b.upload(ctx, b.prefix+key, f, size, part, options)
 	}
 	_, err = b.core.Client.PutObject(ctx, b.name, b.prefix+key, io.NewSectionReader(f, 0, size), size, options)
 	return err
@@ -266,8 +261,13 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 			yield(Info{}, err)
 			return
 		}
+		// MinIO refuses a prefix with a part "." or "..", which keys may begin with nevertheless.
+		asked := prefix
+		if last := path.Base(prefix); (last == "." || last == "..") && !strings.HasSuffix(prefix, "/") {
+			asked = strings.TrimSuffix(prefix, last)
+		}
 		last := ""
-		for o := range b.list(ctx, b.prefix+prefix, 0) {
+		for o := range b.list(ctx, b.prefix+asked, 0) {
 			if o.Err != nil {
 				yield(Info{}, fmt.Errorf("listing %s: %w", b, responseError(o.Err)))
 				return
