@@ -41,6 +41,10 @@ kafka: ## Fetch the Kafka that tests run, where there is a Java and a Maven; say
 minio: ## Build the MinIO that tests run (the first time it takes ten minutes of a processor); say so where there is none
 	@scripts/minio.sh >/dev/null || [ $$? -eq 3 ]
 
+.PHONY: python
+python: ## Fetch the pyarrow and DuckDB that tests read Parquet with, where there is a Python; say so where there is not
+	@scripts/python.sh >/dev/null || [ $$? -eq 3 ]
+
 .PHONY: run
 run: build engine ## Run the quickstart in the foreground
 	@exec bin/millrace --config $(CONFIG)
@@ -57,10 +61,11 @@ chaos: build engine ## Kill and break the collector under load, CHAOS_KILLS=100 
 	@scripts/bench.sh -only log -write docs/benchmarks.md
 
 .PHONY: test
-test: build engine kafka minio ## Run all tests
+test: build engine kafka minio python ## Run all tests
 	@go test ./...
 	@scripts/kafka.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real Kafka; make kafka says what is missing" >&2
 	@scripts/minio.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real MinIO; make minio says what is missing" >&2
+	@scripts/python.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with pyarrow and DuckDB; make python says what is missing" >&2
 
 .PHONY: race
 race: build engine ## Run all tests under the race detector (needs a C compiler)
