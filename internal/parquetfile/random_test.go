@@ -91,7 +91,7 @@ func (g *generator) fresh() []byte {
 	case schema.String:
 		b := []byte{}
 		if g.column.JSON {
-			return strconv.AppendQuote(nil, strconv.Itoa(int(g.Uint32())))
+			return fmt.Appendf(nil, `{"n":%d,"größe":["%x"]}`, g.Uint32(), g.Uint32())
 		}
 		n := g.IntN(4)
 		if g.style == 1 || g.IntN(50) == 0 {
