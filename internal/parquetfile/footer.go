@@ -33,6 +33,7 @@ type chunk struct {
 
 	// While the column is encoded.
 	encoding      format.Encoding // of its data pages
+	method        method          // of compressing them
 	dataPages     int32
 	bloomDistinct int // values in the bloom filter
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/klauspost/compress/huff0"
+
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -47,6 +49,8 @@ type scratch struct {
 	boundBytes []byte
 	page       []byte // encoded
 	zipped     []byte // and compressed
+	literals   []byte // and compressed the other way
+	huffman    huff0.Scratch
 	delta      []byte
 	hashes     []uint64
 	bloom      []byte
@@ -57,6 +61,28 @@ type scratch struct {
 
 // pool holds the scratches that nobody uses. A sync.Pool would forget tens of megabytes at every second garbage collection.
 var pool = make(chan *scratch, 4)
+
+// outputs holds the buffers of writers that are closed.
+var outputs = make(chan []byte, 4)
+
+func takeOutput() []byte {
+	select {
+	case b := <-outputs:
+		return b[:0]
+	default:
+		return nil
+	}
+}
+
+func releaseOutput(b []byte) {
+	if cap(b)/8 > maxPooled {
+		return
+	}
+	select {
+	case outputs <- b:
+	default:
+	}
+}
 
 // maxPooled bounds, in words, what the larger slices of a scratch may hold that is kept.
 const maxPooled = 8 << 20

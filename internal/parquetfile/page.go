@@ -4,34 +4,13 @@ package parquetfile
 
 import (
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"math"
-	"runtime"
-	"sync"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 )
 
 var errPageSize = errors.New("one row of it has more than the 2 GiB that a page holds")
-
-// compressors has one *zstd.Encoder for each level, shared by all writers: each is megabytes large. EncodeAll may be called by any
-// goroutine, and compresses in the one that calls it.
-var compressors sync.Map
-
-func compressor(level int) (*zstd.Encoder, error) {
-	if e, ok := compressors.Load(level); ok {
-		return e.(*zstd.Encoder), nil
-	}
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithEncoderCRC(false)) // a page header has a checksum
-	if err != nil {
-		return nil, fmt.Errorf("making a zstd encoder: %w", err)
-	}
-	was, _ := compressors.LoadOrStore(level, e)
-	return was.(*zstd.Encoder), nil
-}
 
 // pageAt returns where page i of s.ends begins and ends.
 func (s *scratch) pageAt(i int) (from, to pageEnd) {
@@ -94,6 +73,7 @@ func (w *Writer) dataPage(s *scratch, c *chunk, info *pageInfo, from, to pageEnd
 // dictionaryPage writes the dictionary of so many entries in s.page.
 func (w *Writer) dictionaryPage(s *scratch, c *chunk, entries int) error {
 	c.dictionary = w.position()
+	defer func() { c.method = methodOpen }() // data pages are of another kind
 	_, err := w.writePage(s, c, format.DictionaryPage, func(t *thriftWriter) {
 		outer := t.open(7)
 		t.i32(1, int32(entries))
@@ -107,7 +87,7 @@ func (w *Writer) writePage(s *scratch, c *chunk, typ format.PageType, header fun
 	if len(s.page) > math.MaxInt32 {
 		return 0, errPageSize
 	}
-	s.zipped = w.zstd.EncodeAll(s.page, s.zipped[:0])
+	s.compress(w.zstd, &c.method)
 	if len(s.zipped) > math.MaxInt32-1024 {
 		return 0, errPageSize
 	}

@@ -364,6 +364,7 @@ func (s *scratch) appendTexts(l *leaf, data []byte, spans []span, bounds *byteBo
 	s.page = append(s.page, s.delta...)
 	start := len(s.page)
 	s.page = slices.Grow(s.page, total)
+	var run span // texts that stand one behind the other are copied at once
 	for _, v := range spans {
 		b := data[v.start:v.end]
 		// Together with the check of all of the page below: a text that begins within a character makes another end there.
@@ -371,8 +372,13 @@ func (s *scratch) appendTexts(l *leaf, data []byte, spans []span, bounds *byteBo
 			return errNotUTF8
 		}
 		bounds.add(b)
-		s.page = append(s.page, b...)
+		if v.start != run.end {
+			s.page = append(s.page, data[run.start:run.end]...)
+			run.start = v.start
+		}
+		run.end = v.end
 	}
+	s.page = append(s.page, data[run.start:run.end]...)
 	if !utf8.Valid(s.page[start:]) {
 		return errNotUTF8
 	}

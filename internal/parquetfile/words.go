@@ -81,7 +81,7 @@ func (s *scratch) at(i int) int {
 }
 
 // maxDictionary bounds a dictionary's bytes, which a reader holds while it reads the column.
-const maxDictionary = 1 << 20
+const maxDictionary = 4 << 20
 
 // encodeWords writes a column of values of at most 8 bytes.
 func (w *Writer) encodeWords(s *scratch, l *leaf, c *chunk, rows int) error {

@@ -110,7 +110,7 @@ func NewWriter(w io.Writer, columns []Column, o Options) (*Writer, error) {
 			return nil, fmt.Errorf("rows cannot be sorted by column %d: it is a list, or there is none", s.Column)
 		}
 	}
-	f.out = append(f.out, magic...)
+	f.out = append(takeOutput(), magic...)
 	return f, nil
 }
 
@@ -148,9 +148,16 @@ func (w *Writer) flush(all bool) error {
 // fail makes err, if there is one, the answer to every later call.
 func (w *Writer) fail(err error) error {
 	if err != nil && w.err == nil {
-		w.err = err
+		w.end(err)
 	}
 	return err
+}
+
+// end makes err the answer to every later call.
+func (w *Writer) end(err error) {
+	w.err = err
+	releaseOutput(w.out)
+	w.out, w.groups = nil, nil
 }
 
 // WriteRowGroup writes one row group of so many rows, vectors by column. Row i of it is row order[i] of the vectors; a nil
@@ -330,6 +337,7 @@ func (w *Writer) Close(metadata map[string]string) (FileStats, error) {
 	if err := w.flush(true); err != nil {
 		return FileStats{}, w.fail(err)
 	}
-	w.err = errClosed
-	return FileStats{Rows: w.rows, Bytes: w.flushed, RowGroups: len(w.groups)}, nil
+	stats := FileStats{Rows: w.rows, Bytes: w.flushed, RowGroups: len(w.groups)}
+	w.end(errClosed)
+	return stats, nil
 }
