@@ -346,3 +346,11 @@ func (l List) Object(i int) Object {
 	}
 	return Object{v.Map()}
 }
+
+// PropertyKey is the key under which a foreign record's member is kept as a property: as PutJSONProperties has it.
+func PropertyKey(key string) string {
+	if reserved(key) {
+		return "properties." + key
+	}
+	return key
+}

@@ -238,8 +238,12 @@ func typeOf(e *format.SchemaElement) Type {
 		if t.Physical == format.Int32 {
 			t.Kind = Date
 		}
-	case Time, Timestamp, Int, Uint:
+	case Time, Int, Uint:
 		if isInt {
+			t.Kind = annotation
+		}
+	case Timestamp:
+		if t.Physical == format.Int64 {
 			t.Kind = annotation
 		}
 	case UUID:
@@ -282,3 +286,6 @@ func (t *Type) converted(e *format.SchemaElement) Kind {
 	}
 	return Unsupported
 }
+
+// Fixed says whether values are FIXED_LEN_BYTE_ARRAYs.
+func (t *Type) Fixed() bool { return t.Physical == format.FixedLenByteArray }
