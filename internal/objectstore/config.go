@@ -178,7 +178,7 @@ func validEndpoint(endpoint string) bool {
 		}
 		host = h
 	}
-	return host != "" && (s3utils.IsValidDomain(host) || s3utils.IsValidIP(host))
+	return host != "" && !strings.ContainsAny(host, " \t\r\n") && (s3utils.IsValidDomain(host) || s3utils.IsValidIP(host))
 }
 
 func (c *SSEConfig) validate(insecure bool) error {

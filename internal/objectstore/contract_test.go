@@ -20,18 +20,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// clause is the test of one clause of the contract, on a store of its own.
+type clause struct {
+	*testing.T
+	store Store
+}
+
 // The contract of Store, as each store keeps it. open returns an empty store.
 func testContract(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
-	run := func(name string, f func(t *testing.T, s Store)) {
+	run := func(name string, f func(t clause)) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			defer func() { require.NoError(t, s.Close()) }()
-			f(t, s)
+			f(clause{t, s})
 		})
 	}
-	run("WhatWasPutIsReadBackAndListed", func(t *testing.T, s Store) {
+	run("WhatWasPutIsReadBackAndListed", func(t clause) {
+		s := t.store
 		before := time.Now().Add(-time.Minute)
 		contents := map[string][]byte{
 			"empty": {}, "a/one": []byte("1"), "event_name=ä ö%2F+&=?#\\/x.parquet": random(3000), "tail": random(tailBytes), "long": random(tailBytes*2 + 17),
@@ -49,13 +56,15 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 			require.Equal(t, content, get(t, s, key), key)
 		}
 	})
-	run("PuttingAgainReplacesTheWhole", func(t *testing.T, s Store) {
+	run("PuttingAgainReplacesTheWhole", func(t clause) {
+		s := t.store
 		put(t, s, "a/b", random(5000))
 		put(t, s, "a/b", []byte("short"))
 		require.Equal(t, "short", string(get(t, s, "a/b")))
 		require.Len(t, list(t, s, ""), 1)
 	})
-	run("ReadAtKeepsTheContractOfIo", func(t *testing.T, s Store) {
+	run("ReadAtKeepsTheContractOfIo", func(t clause) {
+		s := t.store
 		content := random(3*tailBytes + 5)
 		put(t, s, "k", content)
 		o, err := s.Open(t.Context(), "k")
@@ -104,7 +113,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		}
 		wg.Wait()
 	})
-	run("AnOpenObjectIsTheOldOneOrAnError", func(t *testing.T, s Store) {
+	run("AnOpenObjectIsTheOldOneOrAnError", func(t clause) {
+		s := t.store
 		old := random(2 * tailBytes)
 		put(t, s, "k", old)
 		o, err := s.Open(t.Context(), "k")
@@ -119,7 +129,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 			require.False(t, IsPermanent(err))
 		}
 	})
-	run("WhatIsNotThereIsErrNotExist", func(t *testing.T, s Store) {
+	run("WhatIsNotThereIsErrNotExist", func(t clause) {
+		s := t.store
 		put(t, s, "a/b/c", []byte("1"))
 		f := func(key string) {
 			t.Helper()
@@ -135,7 +146,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		f("x/y/z")
 		require.Len(t, list(t, s, ""), 1)
 	})
-	run("DeleteRemovesOneObject", func(t *testing.T, s Store) {
+	run("DeleteRemovesOneObject", func(t clause) {
+		s := t.store
 		put(t, s, "a/b/c", []byte("1"))
 		put(t, s, "a/b/d", []byte("2"))
 		put(t, s, "a/e/f", []byte("3"))
@@ -148,7 +160,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		put(t, s, "a/b/c", []byte("again"))
 		require.Equal(t, "again", string(get(t, s, "a/b/c")))
 	})
-	run("ListIsInTheOrderOfKeysAndHidesWhatIsHidden", func(t *testing.T, s Store) {
+	run("ListIsInTheOrderOfKeysAndHidesWhatIsHidden", func(t clause) {
+		s := t.store
 		for _, key := range []string{
 			"a/x", "a-b", "a.b", "ab", "a/b/c", "a/b-c", "a/b/-", "b", "Z", "ä", "_catalogue/2026", "_catalogue/_x/y", ".hidden", "d/_tmp/x",
 			"d/.x", "d/e", "date=2026-11-22/hour=13/1", "date=2026-11-22/hour=1/1", "date=2026-11-23/hour=01/1",
@@ -177,7 +190,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		f("a/x/")
 		require.Equal(t, "_catalogue/2026", string(get(t, s, "_catalogue/2026")))
 	})
-	run("ListEndsWhenItsCallerHasEnoughAndWithTheContext", func(t *testing.T, s Store) {
+	run("ListEndsWhenItsCallerHasEnoughAndWithTheContext", func(t clause) {
+		s := t.store
 		put(t, s, "a", nil)
 		put(t, s, "b", nil)
 		for info, err := range s.List(t.Context(), "") {
@@ -195,7 +209,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		require.ErrorIs(t, errs[0], context.Canceled)
 		require.False(t, IsPermanent(errs[0]))
 	})
-	run("KeysThatNoStoreHasAreRefused", func(t *testing.T, s Store) {
+	run("KeysThatNoStoreHasAreRefused", func(t clause) {
+		s := t.store
 		f := func(key string) {
 			t.Helper()
 			err := s.Put(t.Context(), key, source(t, nil))
@@ -217,7 +232,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 			}
 		}
 	})
-	run("AFileThatCannotBeReadIsNotTheStoresFault", func(t *testing.T, s Store) {
+	run("AFileThatCannotBeReadIsNotTheStoresFault", func(t clause) {
+		s := t.store
 		f := func(path string) {
 			t.Helper()
 			err := s.Put(t.Context(), "k", path)
@@ -229,7 +245,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		f(t.TempDir())
 		require.Empty(t, keys(t, s, ""))
 	})
-	run("AnEndedContextPutsNothing", func(t *testing.T, s Store) {
+	run("AnEndedContextPutsNothing", func(t clause) {
+		s := t.store
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, s.Put(ctx, "k", source(t, []byte("x"))), context.Canceled)
@@ -239,7 +256,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 }
 
 // testNoParts replaces two objects by ones of other sizes while readers list and read them.
-func testNoParts(t *testing.T, s Store) {
+func testNoParts(t clause) {
+	s := t.store
 	const rounds = 15
 	version := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 100_000+i*1000) }
 	whole := func(b []byte) error {

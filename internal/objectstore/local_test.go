@@ -22,7 +22,10 @@ func localStore(t testing.TB, dir string) *local {
 }
 
 func TestADirectoryKeepsTheContract(t *testing.T) {
-	testContract(t, func(t *testing.T) Store { return localStore(t, filepath.Join(t.TempDir(), "made", "when", "needed")) })
+	testContract(t, func(t *testing.T) Store {
+		t.Helper()
+		return localStore(t, filepath.Join(t.TempDir(), "made", "when", "needed"))
+	})
 }
 
 // Another device makes Put copy where it would move.
@@ -30,6 +33,7 @@ func TestADirectoryOnAnotherDeviceKeepsTheContract(t *testing.T) {
 	dir := tmpfs(t, "size=64m")
 	n := 0
 	testContract(t, func(t *testing.T) Store {
+		t.Helper()
 		n++
 		return localStore(t, filepath.Join(dir, string(rune('a'+n))))
 	})
@@ -53,7 +57,7 @@ func tmpfs(t *testing.T, options string) string {
 // files lists all that is below a directory, hidden or not.
 func files(t testing.TB, dir string) (all []string) {
 	t.Helper()
-	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && path != dir {
 			rel, _ := filepath.Rel(dir, path)
 			all = append(all, rel)

@@ -301,6 +301,27 @@ func (s *Server) Pause() {
 	s.tb.Helper()
 	s.signal(syscall.SIGSTOP)
 	s.paused = true
+	for deadline := time.Now().Add(stopTimeout); !s.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.tb.Fatalf("MinIO did not stop within %s", stopTimeout)
+		}
+	}
+}
+
+// stopped says whether no thread runs any more: that comes some time after the signal.
+func (s *Server) stopped() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.PID()))
+	if err != nil || len(threads) == 0 {
+		return true // not Linux
+	}
+	for _, t := range threads {
+		// 12 (minio) T …
+		b, err := os.ReadFile(t)
+		if i := bytes.LastIndexByte(b, ')'); err == nil && !bytes.HasPrefix(b[i+1:], []byte(" T")) {
+			return false
+		}
+	}
+	return true
 }
 
 // Resume lets a paused server go on.
