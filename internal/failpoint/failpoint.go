@@ -32,6 +32,13 @@ const (
 	InsertBefore     = "insert.before"           // about to send the INSERT
 	InsertAfter      = "insert.after"            // acknowledged by ClickHouse, nobody is told
 	BisectBound      = "insert.bisect.bound"     // a split is durable, no half inserted
+	StageWritten     = "parquet.stage.written"   // rows are synced, not noted
+	StageNoted       = "parquet.stage.noted"     // noted, nobody is told
+	PartWritten      = "parquet.part.written"    // a row group is encoded, not noted
+	FilePlanned      = "parquet.file.planned"    // a file is decided, not made
+	FileWritten      = "parquet.file.written"    // made, not in the store
+	FilePut          = "parquet.file.put"        // in the store, not noted
+	CataloguePut     = "parquet.catalogue.put"   // the catalogue has it, not noted
 )
 
 // Names lists every step, for the harness that tries them all.

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package parquetexporter
+
+import (
+	"math"
+	"path"
+	"strings"
+
+	"github.com/millrace/millrace/internal/parquetfile"
+)
+
+// lot is what is staged for one file: pieces, and parts that were made of pieces. It is open until a plan closes it. Then
+// nothing is added any more, and the file is a function of it. Guarded by exporter.mu, but the worker may read a closed one.
+type lot struct {
+	id     uint64
+	key    lotKey
+	opened int64 // Unix nanoseconds
+	pieces []piece
+	parts  []part
+	rows   int64  // of the pieces
+	raw    int64  // bytes of the pieces, before compression
+	file   string // key in the store; "" while the lot is open
+}
+
+// lotKey says which events share a file.
+type lotKey struct {
+	layout string // name of the kept layout, which says kind and schema too
+	folder string // below the store's root
+}
+
+// piece is some rows of one delivery that go into one file.
+type piece struct {
+	Sequence uint64 `json:"-"` // order of staging
+	Segment  uint64 `json:"segment"`
+	Offset   int64  `json:"offset"`
+	Length   uint32 `json:"length"`
+	Checksum uint32 `json:"checksum"`
+	Raw      uint32 `json:"raw"` // bytes before compression
+	Rows     int64  `json:"rows"`
+	Extent   extent `json:"extent"`
+	// Log says which records these are; nil where no event log stands before the exporter.
+	Log *parquetfile.LogRange `json:"log,omitempty"`
+}
+
+func (p *piece) place() place { return place{p.Segment, p.Offset, p.Length, p.Checksum} }
+
+// part is a Parquet file of one row group in the staging directory.
+type part struct {
+	File   string                 `json:"file"`
+	Bytes  int64                  `json:"bytes"`
+	Rows   int64                  `json:"rows"`
+	Extent extent                 `json:"extent"`
+	Log    []parquetfile.LogRange `json:"log,omitempty"`
+}
+
+// extent is the first and the last time of some rows, in Unix nanoseconds.
+type extent struct {
+	Event    [2]int64 `json:"event"`
+	Received [2]int64 `json:"received"`
+}
+
+func newExtent() extent {
+	none := [2]int64{math.MaxInt64, math.MinInt64}
+	return extent{none, none}
+}
+
+func (x *extent) add(event, received int64) {
+	x.Event[0], x.Event[1] = min(x.Event[0], event), max(x.Event[1], event)
+	x.Received[0], x.Received[1] = min(x.Received[0], received), max(x.Received[1], received)
+}
+
+func (x *extent) join(o extent) {
+	x.Event[0], x.Event[1] = min(x.Event[0], o.Event[0]), max(x.Event[1], o.Event[1])
+	x.Received[0], x.Received[1] = min(x.Received[0], o.Received[0]), max(x.Received[1], o.Received[1])
+}
+
+// size is about how large the lot's file would be now.
+func (l *lot) size() int64 {
+	n := l.raw / 6 // as typed columns encode, about
+	for i := range l.parts {
+		n += l.parts[i].Bytes
+	}
+	return n
+}
+
+func (l *lot) add(p piece) {
+	l.pieces = append(l.pieces, p)
+	l.rows += p.Rows
+	l.raw += int64(p.Raw)
+}
+
+// drop removes the first n pieces.
+func (l *lot) drop(n int) {
+	for i := range l.pieces[:n] {
+		l.rows -= l.pieces[i].Rows
+		l.raw -= int64(l.pieces[i].Raw)
+	}
+	l.pieces = l.pieces[n:]
+}
+
+// sum is what is in a lot, or a piece of it.
+type sum struct {
+	rows   int64
+	extent extent
+	log    []parquetfile.LogRange
+}
+
+func (s *sum) addPiece(p *piece) {
+	s.rows += p.Rows
+	s.extent.join(p.Extent)
+	if p.Log != nil {
+		s.addRange(*p.Log)
+	}
+}
+
+// addRange joins ranges of one partition of one log, with what may lie between them: which of the log's records went into
+// which file depends on the record.
+func (s *sum) addRange(r parquetfile.LogRange) {
+	for i := range s.log {
+		have := &s.log[i]
+		if have.Incarnation == r.Incarnation && have.Epoch == r.Epoch && have.Pipeline == r.Pipeline && have.Partition == r.Partition {
+			have.First, have.Last, have.Rows = min(have.First, r.First), max(have.Last, r.Last), have.Rows+r.Rows
+			return
+		}
+	}
+	s.log = append(s.log, r)
+}
+
+func sumOf(pieces []piece, parts []part) sum {
+	s := sum{extent: newExtent()}
+	for i := range parts {
+		s.rows += parts[i].Rows
+		s.extent.join(parts[i].Extent)
+		for _, r := range parts[i].Log {
+			s.addRange(r)
+		}
+	}
+	for i := range pieces {
+		s.addPiece(&pieces[i])
+	}
+	return s
+}
+
+// partitionValues reads the values of a folder's key=value parts, as readers do.
+func partitionValues(folder string) map[string]string {
+	values := map[string]string{}
+	for p := range strings.SplitSeq(path.Clean(folder), "/") {
+		if k, v, ok := strings.Cut(p, "="); ok {
+			values[k] = unescape(v)
+		}
+	}
+	return values
+}
