@@ -56,7 +56,10 @@ type Options struct {
 	PageBytes        int     // encoded bytes of a data page, about; 256 KiB
 	BloomFPP         float64 // false positives of a bloom filter; 0.01
 	Sorted           []SortingColumn
-	CreatedBy        string
+	// CreatedBy names the program, as "name version 1.2.3": readers take it apart.
+	CreatedBy string
+	// OldReaders leaves out the DELTA encodings, which Spark has from 3.4 on: only PLAIN and dictionaries, and larger files.
+	OldReaders bool
 }
 
 // RowGroup says what is in a row group that was written.

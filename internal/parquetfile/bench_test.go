@@ -126,6 +126,7 @@ func BenchmarkWrite(b *testing.B) {
 	v, err := makeViews()
 	require.NoError(b, err)
 	report := func(b *testing.B, size int) {
+		b.Helper()
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(v.rows), "ns/row")
 		b.ReportMetric(float64(size)/float64(v.rows), "B/row")
 	}

@@ -34,7 +34,7 @@ func (w *Writer) CopyRowGroups(r io.ReaderAt, size int64) (rows int64, err error
 	for i := range groups {
 		g := &groups[i]
 		for j := range g.chunks {
-			if err := w.copyChunk(s, r, &g.chunks[j]); err != nil {
+			if err := w.copyChunk(r, &g.chunks[j]); err != nil {
 				return 0, w.fail(fmt.Errorf("copying column %q of row group %d: %w", w.leaves[j].Name, i, err))
 			}
 		}
@@ -205,14 +205,14 @@ func (c *chunk) readOffsetIndex(b []byte, rows int64) bool {
 }
 
 // copyChunk copies a chunk's pages.
-func (w *Writer) copyChunk(s *scratch, r io.ReaderAt, c *chunk) error {
+func (w *Writer) copyChunk(r io.ReaderAt, c *chunk) error {
 	if c.dictionary > 0 {
-		if err := w.copyPage(s, r, c.dictionary, c.data-c.dictionary, format.DictionaryPage); err != nil {
+		if err := w.copyPage(r, c.dictionary, c.data-c.dictionary, format.DictionaryPage); err != nil {
 			return err
 		}
 	}
 	for _, p := range c.pages {
-		if err := w.copyPage(s, r, p.offset, int64(p.size), format.DataPage); err != nil {
+		if err := w.copyPage(r, p.offset, int64(p.size), format.DataPage); err != nil {
 			return err
 		}
 	}
@@ -220,7 +220,7 @@ func (w *Writer) copyChunk(s *scratch, r io.ReaderAt, c *chunk) error {
 }
 
 // copyPage copies one page, whose header and checksum must be right.
-func (w *Writer) copyPage(s *scratch, r io.ReaderAt, offset, length int64, typ format.PageType) error {
+func (w *Writer) copyPage(r io.ReaderAt, offset, length int64, typ format.PageType) error {
 	start := len(w.out)
 	if err := w.read(r, offset, length); err != nil {
 		return err

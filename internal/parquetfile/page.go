@@ -100,7 +100,8 @@ func (w *Writer) writePage(s *scratch, c *chunk, typ format.PageType, header fun
 	header(&t)
 	t.b = append(t.b, thriftStop)
 	headerSize := len(t.b) - start
-	w.out = append(t.b, s.zipped...)
+	t.b = append(t.b, s.zipped...)
+	w.out = t.b
 	c.uncompressed += int64(headerSize + len(s.page))
 	c.compressed += int64(headerSize + len(s.zipped))
 	return int32(headerSize + len(s.zipped)), nil

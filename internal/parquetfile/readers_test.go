@@ -131,6 +131,7 @@ func clickHouseWord(t schema.Type, x string) string {
 
 // wholeDecimals turns decimals of a scale into whole numbers.
 func wholeDecimals(t *testing.T, scale int, f string) string {
+	t.Helper()
 	words := strings.Split(strings.Trim(f, "[]"), ",")
 	for i, w := range words {
 		if w == "null" || w == "" {

@@ -29,16 +29,16 @@ func (w *Writer) encodeTexts(s *scratch, l *leaf, v *Vector, c *chunk, rows int)
 	switch {
 	case l.plain > 0:
 		data = s.loadWide(l, v.Fixed)
-		encoding = s.chooseText(l, data)
+		encoding = w.chooseText(s, l, data)
 	case v.Keys != nil && s.values > 0:
-		if encoding, err = s.chooseKeyed(v); err != nil {
+		if encoding, err = w.chooseKeyed(s, l, v); err != nil {
 			return err
 		}
 	default:
 		if err := s.loadSpans(v); err != nil {
 			return err
 		}
-		encoding = s.chooseText(l, data)
+		encoding = w.chooseText(s, l, data)
 	}
 	start := len(w.out)
 	err = w.textPages(s, l, data, c, rows, encoding)
@@ -59,7 +59,7 @@ func (w *Writer) encodeTexts(s *scratch, l *leaf, v *Vector, c *chunk, rows int)
 	if data, err = s.mend(data); err != nil {
 		return err
 	}
-	return w.textPages(s, l, data, c, rows, s.chooseText(l, data))
+	return w.textPages(s, l, data, c, rows, w.chooseText(s, l, data))
 }
 
 // loadWide makes spans of values of 16 bytes, big-endian.
@@ -99,7 +99,7 @@ func (s *scratch) loadSpans(v *Vector) error {
 }
 
 // chooseText decides how the texts of s.spans are encoded, and builds the dictionary where it is one.
-func (s *scratch) chooseText(l *leaf, data []byte) format.Encoding {
+func (w *Writer) chooseText(s *scratch, l *leaf, data []byte) format.Encoding {
 	if s.values > 0 && s.textDictionary(data) {
 		total := 0
 		for _, v := range s.spans {
@@ -109,12 +109,12 @@ func (s *scratch) chooseText(l *leaf, data []byte) format.Encoding {
 			return format.RLEDictionary
 		}
 	}
-	return l.undictionaried()
+	return w.undictionaried(l)
 }
 
 // undictionaried is the encoding of byte strings without a dictionary.
-func (l *leaf) undictionaried() format.Encoding {
-	if l.plain > 0 {
+func (w *Writer) undictionaried(l *leaf) format.Encoding {
+	if l.plain > 0 || w.options.OldReaders {
 		return format.Plain
 	}
 	return format.DeltaLengthByteArray
@@ -216,7 +216,7 @@ func (s *scratch) rehashTexts(data []byte) {
 }
 
 // chooseKeyed takes over the vector's dictionary, without what is unused or stands there twice, unless that is too large.
-func (s *scratch) chooseKeyed(v *Vector) (format.Encoding, error) {
+func (w *Writer) chooseKeyed(s *scratch, l *leaf, v *Vector) (format.Encoding, error) {
 	known := len(v.Offsets) - 1
 	s.ids, s.textEntries = grown(s.ids, s.values), s.textEntries[:0]
 	s.remap = grown(s.remap, known)
@@ -247,7 +247,7 @@ func (s *scratch) chooseKeyed(v *Vector) (format.Encoding, error) {
 	for i, id := range s.ids {
 		s.spans[i] = s.textEntries[id]
 	}
-	return format.DeltaLengthByteArray, nil
+	return w.undictionaried(l), nil
 }
 
 // mend copies the values of s.spans into s.text, with U+FFFD in place of what is not UTF-8.
@@ -310,7 +310,7 @@ func (w *Writer) textPages(s *scratch, l *leaf, data []byte, c *chunk, rows int,
 				}
 			}
 			s.page = appendIndexes(s.page, ids)
-		} else if err := s.appendTexts(l, data, s.spans[from.value:to.value], &bounds); err != nil {
+		} else if err := s.appendTexts(l, data, s.spans[from.value:to.value], &bounds, encoding); err != nil {
 			return err
 		}
 		info := w.newPage(s, from, to)
@@ -339,12 +339,23 @@ func (w *Writer) textPages(s *scratch, l *leaf, data []byte, c *chunk, rows int,
 }
 
 // appendTexts appends a page's byte strings.
-func (s *scratch) appendTexts(l *leaf, data []byte, spans []span, bounds *byteBounds) error {
+func (s *scratch) appendTexts(l *leaf, data []byte, spans []span, bounds *byteBounds, encoding format.Encoding) error {
 	if l.plain > 0 {
 		for _, v := range spans {
 			b := data[v.start:v.end]
 			bounds.add(b)
 			s.page = append(s.page, b...)
+		}
+		return nil
+	}
+	if encoding == format.Plain {
+		for _, v := range spans {
+			b := data[v.start:v.end]
+			if !utf8.Valid(b) {
+				return errNotUTF8
+			}
+			bounds.add(b)
+			s.page = append(binary.LittleEndian.AppendUint32(s.page, uint32(len(b))), b...)
 		}
 		return nil
 	}

@@ -180,7 +180,8 @@ func (s *scratch) appendDelta(l *leaf, words []uint64) (err error) {
 		}
 		s.delta, err = e.EncodeInt32(s.delta, s.int32s)
 	} else {
-		s.delta, err = e.EncodeInt64(s.delta, unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(words))), len(words)))
+		signed := unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(words))), len(words)) //nolint:gosec // the same words, signed
+		s.delta, err = e.EncodeInt64(s.delta, signed)
 	}
 	s.page = append(s.page, s.delta...)
 	return err
@@ -192,7 +193,7 @@ func (w *Writer) chooseWords(s *scratch, l *leaf) format.Encoding {
 		return format.Plain
 	}
 	best, encoding := s.values*l.plain, format.Plain
-	if l.integer() {
+	if l.integer() && !w.options.OldReaders {
 		// What DELTA_BINARY_PACKED saves, compression no longer finds: it must save enough.
 		if n := s.estimateDelta(l); n < best-best/4 {
 			best, encoding = n, format.DeltaBinaryPacked

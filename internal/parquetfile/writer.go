@@ -268,7 +268,8 @@ func (s *scratch) summarize(l *leaf, c *chunk) {
 		t.bool(7, greatest.greatestExact)
 		t.bool(8, least.leastExact)
 	}
-	c.statistics = append(t.b, thriftStop)
+	t.b = append(t.b, thriftStop)
+	c.statistics = t.b
 
 	data := c.encoding
 	t = thriftWriter{}
