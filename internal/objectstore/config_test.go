@@ -5,6 +5,8 @@ package objectstore
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -151,6 +153,13 @@ func TestErrorsAreClassed(t *testing.T) {
 	f(true, syscall.EACCES)
 	f(true, ErrKey)
 	require.False(t, IsPermanent(nil))
+
+	for _, eof := range []error{io.EOF, io.ErrUnexpectedEOF} {
+		err := responseError(&url.Error{Op: "Get", URL: "http://x", Err: eof})
+		require.NotErrorIs(t, err, eof, "a reader would take it for the object's end")
+		require.ErrorContains(t, err, `the answer is cut off: Get "http://x": `)
+		f(false, err)
+	}
 }
 
 func FuzzKeys(f *testing.F) {

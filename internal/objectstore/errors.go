@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -109,13 +110,17 @@ func localError(err error) error {
 	return err
 }
 
-// responseError adds the code by which an S3 error is looked up, and names a key that is not there.
+// responseError adds the code by which an S3 error is looked up, and names a key that is not there. It hides the io.EOF of a
+// connection, which a reader would take for the object's.
 func responseError(err error) error {
 	var r minio.ErrorResponse
 	switch {
 	case err == nil:
 		return nil
 	case !errors.As(err, &r):
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("%w: %v", errCut, err) //nolint:errorlint // to hide it is the purpose
+		}
 		return err
 	case r.Code == minio.NoSuchKey || r.Code == minio.NoSuchVersion:
 		return fmt.Errorf("%w: %w", ErrNotExist, err)

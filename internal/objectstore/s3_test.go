@@ -139,7 +139,7 @@ func TestAPutThatIsCancelledAbortsItsUpload(t *testing.T) {
 	name := newBucket(server)
 	s := s3Store(t, s3Config(server, name, func(c *S3Config) { c.PartSize, c.Concurrency = 5<<20, 1 }))
 	ctx, cancel := context.WithCancel(t.Context())
-	path := source(t, random(200<<20)) // some seconds of uploading
+	path := source(t, random(64<<20)) // it takes a while to upload
 	result := make(chan error)
 	go func() { result <- s.Put(ctx, "big", path) }()
 	require.Eventually(t, func() bool { return len(openUploads(t, server, name, "big")) == 1 }, time.Minute, time.Millisecond)
@@ -341,9 +341,17 @@ func TestMoreThanAPageOfKeysIsListed(t *testing.T) {
 	s := s3Store(t, s3Config(server, name, nil))
 	path := source(t, []byte("x"))
 	const n = 1050
-	for i := range n {
-		require.NoError(t, s.Put(t.Context(), fmt.Sprintf("date=%d/%04d", i%3, i), path))
+	var wg sync.WaitGroup
+	for first := range 10 {
+		wg.Go(func() {
+			for i := first; i < n; i += 10 {
+				if err := s.Put(t.Context(), fmt.Sprintf("date=%d/%04d", i%3, i), path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
+	wg.Wait()
 	all := keys(t, s, "")
 	require.Len(t, all, n)
 	require.Len(t, keys(t, s, "date=1/"), n/3)

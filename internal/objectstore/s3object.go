@@ -73,14 +73,13 @@ func (o *remote) open() error {
 			return nil
 		}
 		tail := make([]byte, min(size, tailBytes))
-		_, err = io.ReadFull(body, tail)
-		closeAll(body)
+		_, err = readBody(body, tail)
 		if err == nil {
 			o.info.Size, o.info.Modified, o.etag, o.tail = size, info.LastModified, info.ETag, tail
 			return nil
 		}
 		if retry == o.bucket.config.MaxRetries || o.ctx.Err() != nil {
-			return fmt.Errorf("reading its end: %w", err)
+			return err
 		}
 	}
 }
@@ -117,8 +116,8 @@ func (o *remote) ReadAt(p []byte, off int64) (int, error) {
 		if err == nil {
 			break
 		}
-		// The client has tried again already what failed before the first byte.
-		if n == 0 || retry == o.bucket.config.MaxRetries || o.ctx.Err() != nil {
+		// The client has tried again already what failed before the body.
+		if !errors.Is(err, errCut) || retry == o.bucket.config.MaxRetries || o.ctx.Err() != nil {
 			return done, fmt.Errorf("reading %s in %s: %w", o.info.Key, o.bucket, responseError(err))
 		}
 	}
@@ -144,9 +143,26 @@ func (o *remote) read(p []byte, off int64) (int, error) {
 		}
 		return 0, err
 	}
-	defer closeAll(body)
 	if !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", off)) {
+		closeAll(body)
 		return 0, fmt.Errorf("the store does not serve ranges: its answer's Content-Range is %q", header.Get("Content-Range"))
 	}
-	return io.ReadFull(body, p)
+	return readBody(body, p)
+}
+
+// errCut says that the connection ended within an answer's body. It hides the io.EOF of the connection, which is not the object's:
+// a reader would take the object for one that is cut off.
+var errCut = errors.New("the answer is cut off")
+
+// readBody fills p and closes the body.
+func readBody(body io.ReadCloser, p []byte) (int, error) {
+	defer closeAll(body)
+	n, err := io.ReadFull(body, p)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return n, fmt.Errorf("%w after %d of %d bytes", errCut, n, len(p))
+	}
+	return n, fmt.Errorf("%w after %d of %d bytes: %w", errCut, n, len(p), err)
 }
