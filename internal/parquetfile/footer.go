@@ -206,6 +206,9 @@ func readRowGroup(t *thriftReader, leaves []leaf) (g rowGroup) {
 	for {
 		id, typ, more := t.next(outer)
 		if !more {
+			if g.chunks == nil {
+				t.fail()
+			}
 			return g
 		}
 		switch {
