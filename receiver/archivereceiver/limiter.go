@@ -36,8 +36,8 @@ func (l *limiter) wait(ctx context.Context, n int) error {
 }
 
 func sleep(ctx context.Context, clock delivery.Clock, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
+	if err := ctx.Err(); err != nil || d <= 0 {
+		return err
 	}
 	select {
 	case <-ctx.Done():

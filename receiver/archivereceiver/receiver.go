@@ -47,6 +47,8 @@ type archiveReceiver struct {
 	limiter     *limiter
 	progress    progress
 
+	openSource func(context.Context) (objectstore.Store, error) // the configuration's; tests have others
+
 	host      component.Host
 	source    objectstore.Store
 	positions positions
@@ -77,7 +79,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*archi
 	}
 	r := &archiveReceiver{
 		cfg: cfg, id: set.ID, next: next, log: set.Logger, obsreport: obsreport, telemetry: telemetry, clock: delivery.SystemClock(),
-		selection: newSelection(cfg), batchEvents: cfg.BatchEvents,
+		selection: newSelection(cfg), batchEvents: cfg.BatchEvents, openSource: cfg.Source.Open,
 	}
 	if cfg.RateLimit > 0 { // a batch is not more than a second's
 		r.batchEvents = min(r.batchEvents, cfg.RateLimit)
@@ -118,7 +120,7 @@ func (r *archiveReceiver) Start(_ context.Context, host component.Host) error {
 		r.ended.Go(func() { r.onFinish(ctx) })
 		return nil
 	}
-	if r.source, err = r.cfg.Source.Open(ctx); err != nil {
+	if r.source, err = r.openSource(ctx); err != nil {
 		return fmt.Errorf("opening the source: %w", err)
 	}
 	if err := r.registerGauges(); err != nil {
