@@ -4,7 +4,11 @@
 // boxed and no row is made on the way. Reading is parquet-go's.
 //
 // Format: https://parquet.apache.org/docs/file-format/, of which it writes data pages v1, dictionaries, statistics, the
-// page index and split-block bloom filters.
+// page index and split-block bloom filters. Each column of a row group is encoded by what is smallest: a dictionary,
+// DELTA_BINARY_PACKED, DELTA_LENGTH_BYTE_ARRAY or PLAIN; see Options.OldReaders. Everything is a zstd frame.
+//
+// pyarrow, DuckDB and ClickHouse are tested. Spark 3 has no type for UUIDs, and none for nanoseconds unless
+// spark.sql.legacy.parquet.nanosAsLong is set.
 package parquetfile
 
 import (

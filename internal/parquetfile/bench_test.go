@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/internal/parquetfile"
 	"github.com/millrace/millrace/testbed/enginetest"
 	"github.com/millrace/millrace/testbed/load"
+	"github.com/millrace/millrace/testbed/pythontest"
 )
 
 // views are events of one name, 15 columns of the envelope and 22 of the schema, as the exporter has them.
@@ -188,7 +189,24 @@ func BenchmarkWrite(b *testing.B) {
 	})
 }
 
-func TestFilesAreAsSmallAsClickHouses(t *testing.T) {
+// compareFiles fails unless two files have equal rows, by pyarrow and by DuckDB.
+const compareFiles = `
+import sys, duckdb, pyarrow as pa, pyarrow.parquet as pq
+a, b = sys.argv[1:]
+x, y = pq.read_table(a), pq.read_table(b)
+for name in x.column_names:
+    c, d = x[name].combine_chunks(), y[name].combine_chunks()
+    if isinstance(c, pa.ExtensionArray):
+        c = c.storage
+    if isinstance(d, pa.ExtensionArray):
+        d = d.storage
+    assert c.equals(d.cast(c.type)), name
+columns = ", ".join('"%s"::VARCHAR' % name for name in x.column_names)
+one, other = (duckdb.execute(f"SELECT count(*), sum(hash({columns})) FROM read_parquet(?)", [path]).fetchone() for path in (a, b))
+assert one == other, (one, other)
+`
+
+func TestFilesAreAsSmallAsClickHousesAndHaveTheSameRows(t *testing.T) {
 	v, err := makeViews()
 	require.NoError(t, err)
 	ours, theirs := filepath.Join(t.TempDir(), "ours.parquet"), filepath.Join(t.TempDir(), "theirs.parquet")
@@ -208,4 +226,6 @@ func TestFilesAreAsSmallAsClickHouses(t *testing.T) {
 	ratio := size(ours) / size(theirs)
 	t.Logf("%.1f bytes a row, and %.1f of ClickHouse's: %.3f times", size(ours)/float64(v.rows), size(theirs)/float64(v.rows), ratio)
 	require.Less(t, ratio, 1.1)
+	// The rows are those that pyarrow, DuckDB and ClickHouse read of ours and of the other file.
+	pythontest.Run(t, compareFiles, ours, theirs)
 }

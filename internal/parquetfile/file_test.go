@@ -119,8 +119,8 @@ func TestTheFooterSaysWhatIsInTheFile(t *testing.T) {
 	// Pages: several of each column, none of the one without values.
 	indexes := f.ColumnIndexes()
 	offsets := f.OffsetIndexes()
-	require.EqualValues(t, format.Ascending, indexes[1].BoundaryOrder)
-	require.EqualValues(t, format.Unordered, indexes[0].BoundaryOrder)
+	require.Equal(t, format.Ascending, indexes[1].BoundaryOrder)
+	require.Equal(t, format.Unordered, indexes[0].BoundaryOrder)
 	require.Greater(t, len(offsets[0].PageLocations), 2)
 	require.Len(t, offsets[1].PageLocations, 3)
 	require.Len(t, offsets[3].PageLocations, 1)

@@ -97,7 +97,7 @@ func takeScratch() *scratch {
 }
 
 func (s *scratch) release() {
-	if cap(s.words)+cap(s.spans)+cap(s.def)/8+cap(s.page)/8+cap(s.text)/8 > maxPooled {
+	if cap(s.words)+cap(s.spans)+cap(s.defBuffer)/8+cap(s.page)/8+cap(s.text)/8 > maxPooled {
 		return // of an unusually large row group
 	}
 	select {

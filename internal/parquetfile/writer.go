@@ -184,7 +184,7 @@ func (w *Writer) WriteRowGroup(rows int, vectors []Vector, order []uint32) (RowG
 	s.filters = s.filters[:0]
 	for i := range w.leaves {
 		l, c := &w.leaves[i], &g.chunks[i]
-		if err := w.encode(s, l, &vectors[i], c, rows, order); err != nil {
+		if err := w.encode(s, l, &vectors[i], c, rows, order); err != nil { //nolint:gosec // there are as many as leaves
 			return RowGroup{}, w.fail(fmt.Errorf("writing column %q: %w", l.Name, err))
 		}
 		if err := w.flush(false); err != nil {

@@ -10,10 +10,12 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/parquet-go/parquet-go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/schema"
@@ -164,5 +166,27 @@ func TestEqualCallsWriteEqualBytes(t *testing.T) {
 		writeRandom(t, seed+100, columns, Options{}) // leaves other things in the buffers
 		second, _ := writeRandom(t, seed, columns, Options{})
 		require.True(t, bytes.Equal(first, second), "seed %d", seed)
+	}
+}
+
+func TestWritersSideBySideWriteTheSame(t *testing.T) {
+	columns := allColumns()
+	b := randomBlock(rand.New(rand.NewPCG(1, 2)), columns, 500)
+	files := make([]bytes.Buffer, 6)
+	var group sync.WaitGroup
+	for i := range files {
+		group.Go(func() {
+			w, err := NewWriter(&files[i], columns, Options{})
+			if assert.NoError(t, err) {
+				_, err = w.WriteRowGroup(b.rows, b.vectors, nil)
+				assert.NoError(t, err)
+				_, err = w.Close(nil)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
+	for i := range files {
+		require.True(t, bytes.Equal(files[0].Bytes(), files[i].Bytes()))
 	}
 }
