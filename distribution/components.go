@@ -25,6 +25,7 @@ import (
 	schemavalidationprocessor "github.com/millrace/millrace/processor/schemavalidationprocessor"
 	memorylimiterprocessor "go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 	otlpreceiver "go.opentelemetry.io/collector/receiver/otlpreceiver"
+	archivereceiver "github.com/millrace/millrace/receiver/archivereceiver"
 	segmentreceiver "github.com/millrace/millrace/receiver/segmentreceiver"
 	kafkareceiver "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/kafkareceiver"
 )
@@ -67,6 +68,7 @@ func components() (otelcol.Factories, error) {
 
 	factories.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](
 		otlpreceiver.NewFactory(),
+		archivereceiver.NewFactory(),
 		segmentreceiver.NewFactory(),
 		kafkareceiver.NewFactory(),
 	)
@@ -75,6 +77,7 @@ func components() (otelcol.Factories, error) {
 	}
 	factories.ReceiverModules = makeModulesMap(factories.Receivers, map[component.Type]string{
 		otlpreceiver.NewFactory().Type(): "go.opentelemetry.io/collector/receiver/otlpreceiver v0.158.0",
+		archivereceiver.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		segmentreceiver.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		kafkareceiver.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/kafkareceiver v0.158.0",
 	})
