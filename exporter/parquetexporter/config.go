@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/millrace/millrace/internal/configfields"
@@ -17,8 +18,9 @@ import (
 
 // Config is what users set.
 type Config struct {
-	// Config says where the files go: directory or s3.
-	objectstore.Config `mapstructure:",squash"`
+	// Directory or S3 is where the files go.
+	Directory string                                        `mapstructure:"directory"`
+	S3        configoptional.Optional[objectstore.S3Config] `mapstructure:"s3"`
 
 	// StateStore is the extension that remembers what is staged. SchemaRegistry is the one that has the schemas.
 	StateStore     component.ID `mapstructure:"state_store"`
@@ -93,7 +95,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmar
 
 func createDefaultConfig() component.Config {
 	return &Config{
-		Config:            objectstore.NewDefaultConfig(),
+		S3:                objectstore.NewDefaultConfig().S3,
 		StateStore:        component.MustNewID("state_store"),
 		SchemaRegistry:    component.MustNewID("schema_registry"),
 		PartitionBy:       "event_name={event_name}/date={date}/hour={hour}",
@@ -112,9 +114,13 @@ func createDefaultConfig() component.Config {
 	}
 }
 
+func (c *Config) destination() *objectstore.Config {
+	return &objectstore.Config{Directory: c.Directory, S3: c.S3}
+}
+
 // Validate names the field, its value and the mend.
 func (c *Config) Validate() error {
-	errs := []error{c.Config.Validate()}
+	errs := []error{c.destination().Validate()}
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, t := range []struct{ field, template string }{{"partition_by", c.PartitionBy}, {"failed_partition_by", c.FailedPartitionBy}} {
 		if _, err := parseTemplate(t.template); err != nil {

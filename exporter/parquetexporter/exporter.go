@@ -38,7 +38,9 @@ type parquetExporter struct {
 	id        component.ID
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
-	clock     delivery.Clock // a test may set it before start
+	// A test may set these before start.
+	clock delivery.Clock
+	wrap  func(objectstore.Store) objectstore.Store
 
 	// Set by start, before the first batch.
 	registry  schema.Registry
@@ -142,8 +144,11 @@ func (x *parquetExporter) start(ctx context.Context, host component.Host) (err e
 	if err := x.removeLeftovers(); err != nil {
 		return err
 	}
-	if x.store, err = x.cfg.Open(ctx); err != nil {
+	if x.store, err = x.cfg.destination().Open(ctx); err != nil {
 		return fmt.Errorf("opening the store: %w", err)
+	}
+	if x.wrap != nil {
+		x.store = x.wrap(x.store)
 	}
 	if err := x.observe(); err != nil {
 		return err
@@ -524,7 +529,7 @@ func (x *parquetExporter) passed(d *delivery.Delivery) (at stream, first, last u
 	return at, id.First, id.Last, x.tokens.passed(at, d.Coordinator().Committed(id.Partition))
 }
 
-// commit makes a write durable and then known. The caller holds mu.
+// commit makes a write durable and then known. The caller holds mu, and has called settle before it decided what to write.
 func (x *parquetExporter) commit(w *write) error {
 	err := x.index.store.Commit(&w.batch)
 	switch {

@@ -61,9 +61,11 @@ func (x *parquetExporter) plan(lots []*lot) error {
 func (x *parquetExporter) publish(ctx context.Context, e *encoder, l *lot) error {
 	start := time.Now()
 	x.mu.Lock()
-	layout, err := x.layouts.named(l.key.layout)
+	err := x.settle()
+	done := x.lots[l.id] != l // by a write of which it was not known whether it was done
+	layout, layoutErr := x.layouts.named(l.key.layout)
 	x.mu.Unlock()
-	if err != nil {
+	if err = errors.Join(err, layoutErr); err != nil || done {
 		return err
 	}
 	// A closed lot is the worker's alone.

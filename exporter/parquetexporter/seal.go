@@ -194,6 +194,9 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if err := x.settle(); err != nil {
+		return err
+	}
 	w := &write{undo: func() { _ = os.Remove(x.partPath(name)) }} // else the next start does
 	after := *l
 	after.parts = append(slices.Clone(l.parts), made)

@@ -62,7 +62,7 @@ var Envelope = []Field{
 	{Name: "span_id", Type: text},
 	// JSON text: it is the same for all events of a source, and parsing it for each row cost ClickHouse more than all
 	// other columns together (docs/benchmarks.md).
-	{Name: Resource, Type: low, JSON: true},
+	{Name: Resource, Type: low},
 	{Name: Properties, Type: text, JSON: true},
 }
 
