@@ -68,15 +68,16 @@ func levels(dst, b []byte, n, most int) ([]byte, error) {
 			return dst, err
 		}
 		to := dst[i : i+r.count]
-		if r.packed == nil {
+		switch {
+		case r.packed == nil:
 			for j := range to {
 				to[j] = byte(r.value)
 			}
-		} else if h.width == 1 {
+		case h.width == 1:
 			for j := range to {
 				to[j] = r.packed[j>>3] >> (j & 7) & 1
 			}
-		} else {
+		default:
 			unpack(r.packed, h.width, r.count, func(j int, v uint32) { to[j] = byte(v) })
 		}
 		i += r.count

@@ -450,6 +450,7 @@ func (c *Column) decode(encoding format.Encoding, data []byte, n int) (err error
 	} else {
 		c.definitions = nil
 	}
+	//nolint:staticcheck // deprecated to write, and in the files of older writers
 	c.indexed = encoding == format.RLEDictionary || encoding == format.PlainDictionary
 	if !c.indexed {
 		return c.page.decode(c.leaf.Type, encoding, data, n)

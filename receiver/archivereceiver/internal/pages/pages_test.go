@@ -256,11 +256,12 @@ func want(rows []row, path string) []any {
 		case "nested.b":
 			out = append(out, deref(reflect.ValueOf(r.Nested.B)))
 		case "opt_nested.a", "opt_nested.b":
-			if r.OptNested == nil {
+			switch {
+			case r.OptNested == nil:
 				out = append(out, nil)
-			} else if path == "opt_nested.a" {
+			case path == "opt_nested.a":
 				out = append(out, r.OptNested.A)
-			} else {
+			default:
 				out = append(out, deref(reflect.ValueOf(r.OptNested.B)))
 			}
 		default:

@@ -46,7 +46,7 @@ func (v *values) decode(t Type, encoding format.Encoding, b []byte, n int) error
 		return v.decodeBools(encoding, b, n)
 	}
 	switch encoding {
-	case format.Plain, format.PlainDictionary:
+	case format.Plain:
 		if n > len(b)/t.Width {
 			return corrupt("a page has fewer values than it says")
 		}
@@ -105,7 +105,7 @@ func (v *values) decodeTexts(encoding format.Encoding, b []byte, n int) error {
 	v.ends = grow(v.ends, n)
 	var text []byte
 	switch encoding {
-	case format.Plain, format.PlainDictionary:
+	case format.Plain:
 		if n > len(b)/4 {
 			return corrupt("a page has fewer values than it says")
 		}
@@ -148,7 +148,7 @@ func (v *values) decodeTexts(encoding format.Encoding, b []byte, n int) error {
 
 // setText takes text, which nobody changes any more.
 func (v *values) setText(text []byte) {
-	v.all = unsafe.String(unsafe.SliceData(text), len(text))
+	v.all = unsafe.String(unsafe.SliceData(text), len(text)) //nolint:gosec // a copy of every page's texts is saved
 	v.ascii = true
 	for _, c := range text {
 		if c >= utf8.RuneSelf {
