@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,6 +38,10 @@ type Config struct {
 	Databases []string `mapstructure:"databases"`
 	// Settings of ClickHouse for every user.
 	Settings map[string]any `mapstructure:"settings"`
+	// Readable are directories whose files users read by SELECT … FROM file(…). Empty is none.
+	Readable []string `mapstructure:"readable"`
+	// Confined has the kernel keep ClickHouse from every file but its own, those of Readable and what a program needs to run.
+	Confined bool `mapstructure:"confined"`
 	// MaxMemoryMiB bounds the engine's memory. 0 is half of the machine's or container's.
 	MaxMemoryMiB int64 `mapstructure:"max_memory_mib"`
 	// QueryLog keeps system.query_log and system.part_log until the next start.
@@ -141,6 +146,7 @@ func (c *Config) Validate() error {
 			bad("databases[%d] %q stands twice: remove one", i, db)
 		}
 	}
+	c.validateReadable(bad)
 	for k, v := range c.Settings {
 		if !settingName.MatchString(k) {
 			bad("settings %q is no setting's name: see the table system.settings", k)
@@ -169,6 +175,32 @@ func (c *Config) Validate() error {
 		bad("restart.max_interval %s is less than restart.initial_interval %s: raise it", c.Restart.MaxInterval, c.Restart.InitialInterval)
 	}
 	return errors.Join(errs...)
+}
+
+// validateReadable keeps the engine's own files, and those above them, from being opened to users.
+func (c *Config) validateReadable(bad func(string, ...any)) {
+	if len(c.Readable) > 0 && !c.Confined {
+		bad("readable %q needs confined: true, or users could read every file that the collector can: for that, give a user the right READ ON FILE in grants", c.Readable)
+	}
+	own, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return
+	}
+	for i, dir := range c.Readable {
+		abs, err := filepath.Abs(dir)
+		switch {
+		case dir == "" || err != nil:
+			bad("readable[%d] %q is no directory: name one, for example ./data/lake", i, dir)
+		case within(own, abs) || within(abs, own):
+			bad("readable[%d] %q and data_dir %q hold one another, and with it the engine's own files: name a directory beside it", i, dir, c.DataDir)
+		}
+	}
+}
+
+// within says whether path is dir or below it; both are absolute.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // loopback gives localhost its IPv4 address, which is what the engine asks for.
@@ -264,6 +296,7 @@ func (c *Config) options() clickhouseengine.Options {
 		Databases: c.Databases, MaxMemory: c.MaxMemoryMiB << 20, QueryLog: c.QueryLog,
 		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout,
 		RestartInitial: c.Restart.InitialInterval, RestartMax: c.Restart.MaxInterval,
+		Readable: c.Readable, Unconfined: !c.Confined,
 		Settings: make(map[string]string, len(c.Settings)),
 	}
 	for k, v := range c.Settings {

@@ -41,8 +41,9 @@ func TestConfigIsReadFromYAML(t *testing.T) {
 			{Name: "analyst", Password: "other", Databases: []string{"analytics"}, ReadOnly: true, Networks: []string{"10.0.0.0/8", "::1"}},
 			{Name: "lake", Grants: []string{"SELECT ON *.*", "READ ON FILE"}},
 		},
-		Databases:    []string{"analytics", "raw"},
-		Settings:     map[string]any{"max_threads": 2, "log_comment": "millrace", "optimize_on_insert": false, "totals_auto_threshold": 0.25},
+		Databases: []string{"analytics", "raw"},
+		Settings:  map[string]any{"max_threads": 2, "log_comment": "millrace", "optimize_on_insert": false, "totals_auto_threshold": 0.25},
+		Readable:  []string{"/var/lib/millrace/lake", "/srv/exports"}, Confined: true,
 		MaxMemoryMiB: 2048, QueryLog: true, StartTimeout: time.Minute, StopTimeout: 5 * time.Second,
 		Restart: RestartConfig{InitialInterval: time.Second, MaxInterval: 30 * time.Second},
 	}, all)
@@ -50,6 +51,8 @@ func TestConfigIsReadFromYAML(t *testing.T) {
 	o := all.options()
 	require.Equal(t, map[string]string{"max_threads": "2", "log_comment": "millrace", "optimize_on_insert": "0", "totals_auto_threshold": "0.25"}, o.Settings)
 	require.EqualValues(t, 2<<30, o.MaxMemory)
+	require.Equal(t, all.Readable, o.Readable)
+	require.False(t, o.Unconfined)
 	require.Equal(t, "secret", o.Users[0].Password)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", all, all, all), "secret")
 	require.Equal(t, []clickhouseengine.User{{Name: "default"}}, plain.options().Users)
@@ -94,6 +97,11 @@ func TestConfigMistakeIsOneLineWithFieldValueAndMend(t *testing.T) {
 	f(func(c *Config) { c.StopTimeout = -time.Second }, `stop_timeout -1s is not positive: use for example 10s`)
 	f(func(c *Config) { c.Restart.InitialInterval = time.Minute }, `restart.max_interval 10s is less than restart.initial_interval 1m0s: raise it`)
 
+	f(func(c *Config) { c.Readable = []string{""} }, `readable[0] "" is no directory: name one, for example ./data/lake`)
+	f(func(c *Config) { c.Readable = []string{"./data/lake", "./data"} }, `readable[1] "./data" and data_dir "./data/clickhouse" hold one another, and with it the engine's own files: name a directory beside it`)
+	f(func(c *Config) { c.Readable = []string{"data/clickhouse/x/.."} }, `readable[0] "data/clickhouse/x/.." and data_dir "./data/clickhouse" hold one another, and with it the engine's own files: name a directory beside it`)
+	f(func(c *Config) { c.Readable, c.Confined = []string{"./lake"}, false }, `readable ["./lake"] needs confined: true, or users could read every file that the collector can: for that, give a user the right READ ON FILE in grants`)
+
 	good := func(change func(*Config)) {
 		t.Helper()
 		cfg := createDefaultConfig().(*Config)
@@ -102,6 +110,8 @@ func TestConfigMistakeIsOneLineWithFieldValueAndMend(t *testing.T) {
 	}
 	good(users(UserConfig{Name: "default", Networks: []string{"127.0.0.1"}}))
 	good(users(UserConfig{Name: "default", Networks: []string{"::/0"}}))
+	good(func(c *Config) { c.Readable = []string{"./data/clickhouse-lake", "../lake"} })
+	good(func(c *Config) { c.Confined = false })
 	good(func(c *Config) { c.TCPEndpoint, c.HTTPEndpoint = "0.0.0.0:9000", "0.0.0.0:8123" })
 }
 

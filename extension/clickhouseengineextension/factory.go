@@ -22,6 +22,7 @@ func createDefaultConfig() component.Config {
 		DataDir:      "./data/clickhouse",
 		TCPEndpoint:  "127.0.0.1:9000",
 		HTTPEndpoint: "127.0.0.1:8123",
+		Confined:     true,
 		StartTimeout: 30 * time.Second,
 		StopTimeout:  10 * time.Second,
 		Restart:      RestartConfig{InitialInterval: 100 * time.Millisecond, MaxInterval: 10 * time.Second},

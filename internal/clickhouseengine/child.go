@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -59,8 +60,20 @@ func (e *Engine) spawn() (*child, error) {
 		Stdin:       stdinRead,
 		Stdout:      outWrite,
 		Stderr:      outWrite,
-		ExtraFiles:  []*os.File{e.lock}, // the data directory is taken until the engine is gone too
+		ExtraFiles:  []*os.File{e.lock}, // 3: the data directory is taken until the engine is gone too
 		SysProcAttr: childAttributes(),
+	}
+	if len(e.opts.Readable) > 0 {
+		cmd.Dir = filepath.Dir(e.opts.Readable[0])
+	}
+	if !e.opts.Unconfined {
+		rules, err := ruleset(e.files, e.opts.Readable)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("confining the ClickHouse engine: %w: set confined: false to go without", err),
+				stdinRead.Close(), stdinWrite.Close(), outRead.Close(), outWrite.Close())
+		}
+		defer func() { _ = rules.Close() }()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, rules) // rulesDescriptor
 	}
 	c := &child{stdin: stdinWrite, exited: make(chan struct{})}
 	up := make(chan error)

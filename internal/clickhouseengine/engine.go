@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -99,6 +100,10 @@ func (e *Engine) Start(ctx context.Context) (err error) {
 		return &DataDirError{Dir: root, Reason: fmt.Sprintf("cannot be created: %v", err), Err: err}
 	}
 
+	if err := e.confine(); err != nil {
+		return err
+	}
+
 	ctx, cancel := context.WithTimeout(ctx, e.opts.StartTimeout)
 	defer cancel()
 	if e.lock, err = e.acquire(ctx); err != nil {
@@ -116,6 +121,31 @@ func (e *Engine) Start(ctx context.Context) (err error) {
 	e.child.Store(c)
 	e.done = make(chan struct{})
 	go e.supervise(c)
+	return nil
+}
+
+// confine settles whether the kernel keeps the engine to its files, and with it whether users may read any.
+func (e *Engine) confine() error {
+	if err := canConfine(); err != nil && !e.opts.Unconfined {
+		e.opts.Unconfined = true
+		e.opts.Logger.Warn("ClickHouse engine cannot be confined: users who may INSERT can read every file that the collector can, by FROM INFILE",
+			zap.Error(err))
+	}
+	if e.opts.Unconfined && len(e.opts.Readable) > 0 {
+		e.opts.Logger.Warn("ClickHouse engine is not confined: users get no right to read files", zap.Strings("readable", e.opts.Readable))
+		e.opts.Readable = nil
+	}
+	dirs := make([]string, len(e.opts.Readable))
+	for i, dir := range e.opts.Readable {
+		var err error
+		if dirs[i], err = filepath.Abs(dir); err != nil {
+			return fmt.Errorf("finding readable directory %q: %w", dir, err)
+		}
+		if err := os.MkdirAll(dirs[i], 0o750); err != nil {
+			return fmt.Errorf("creating readable directory: %w", err)
+		}
+	}
+	e.opts.Readable = dirs
 	return nil
 }
 
@@ -191,6 +221,10 @@ func (e *Engine) launch(ctx context.Context) (*child, error) {
 		<-c.exited
 		return nil, err
 	}
+	// It has been read, and what the engine can open its users may be able to.
+	if err := os.Remove(e.files.users()); err != nil {
+		e.opts.Logger.Warn("ClickHouse engine's list of users was not removed", zap.Error(err))
+	}
 	return c, nil
 }
 
@@ -260,6 +294,10 @@ func (e *Engine) diedError(c *child) error {
 			a.Err = errPortTaken
 			return &a
 		}
+	}
+	var exit *exec.ExitError
+	if said == "" && errors.As(c.err, &exit) && exit.ExitCode() == exitUnconfined {
+		return fmt.Errorf("ClickHouse engine ended (%w): the kernel refused to confine it: set confined: false to go without", c.err)
 	}
 	if said == "" {
 		said = "nothing"

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,7 +22,7 @@ import (
 // The data directory:
 //
 //	lock            held by the collector and inherited by the engine, so that it is free only when both are gone
-//	run/            config.xml, users.xml (0600: password hashes) and the launcher, rewritten at each start
+//	run/            config.xml, the launcher and, during a start, users.xml (0600: password hashes), rewritten at each start
 //	server/         the engine's own (--path)
 type layout struct{ root string }
 
@@ -32,8 +33,8 @@ func (l layout) config() string   { return filepath.Join(l.run(), "config.xml") 
 func (l layout) users() string    { return filepath.Join(l.run(), "users.xml") }
 func (l layout) launcher() string { return filepath.Join(l.run(), "clickhouse") }
 
-// Default rights leave out what reaches beyond the engine. In local mode READ ON FILE is every file that the collector's user may read, and an
-// engine like File or a dictionary's source is a way around it; so engines are named, and dictionaries are left out. So are access management,
+// Default rights leave out what reaches beyond the engine. In local mode READ ON FILE is every file that the process may open, which only the kernel
+// bounds (confine_linux.go), and an engine like File or a dictionary's source is a way around it; so engines are named, and dictionaries are left out. So are access management,
 // which local mode cannot do, and SYSTEM SHUTDOWN.
 var (
 	readRights  = "SELECT, SHOW, dictGet"
@@ -70,15 +71,22 @@ func DefaultGrants() []string { return slices.Clone(defaultGrants) }
 func internalQueries(o *Options) int { return len(o.Databases) + 3 }
 
 // grantsOf returns what stands between GRANT and the end, for one user.
-func grantsOf(u *User) []string {
+func grantsOf(u *User, o *Options) []string {
+	files := func(grants []string) []string {
+		if len(o.Readable) == 0 {
+			return grants
+		}
+		return append(slices.Clone(grants), "READ ON FILE")
+	}
 	switch {
 	case len(u.Grants) > 0:
 		return u.Grants
 	case len(u.Databases) == 0 && u.ReadOnly:
-		return readGrants
+		return files(readGrants)
 	case len(u.Databases) == 0:
-		return defaultGrants
+		return files(defaultGrants)
 	}
+	// Without READ ON FILE: the tables of all databases are files too.
 	rights := writeRights
 	if u.ReadOnly {
 		rights = readRights
@@ -102,10 +110,15 @@ func quoteIdentifier(s string) string {
 func usersXML(o *Options) []byte {
 	var b bytes.Buffer
 	b.WriteString("<clickhouse>\n<profiles>\n<default/>\n")
+	settings := map[string]string{}
+	if len(o.Readable) > 0 {
+		settings["schema_inference_mode"] = "union" // files of events differ in their columns; by default only the first one's are seen
+	}
+	maps.Copy(settings, o.Settings)
 	profile := func(name, readonly string) {
 		b.WriteString("<" + name + ">" + readonly)
-		for _, k := range sortedKeys(o.Settings) {
-			element(&b, k, o.Settings[k])
+		for _, k := range sortedKeys(settings) {
+			element(&b, k, settings[k])
 		}
 		b.WriteString("</" + name + ">\n")
 	}
@@ -124,7 +137,7 @@ func usersXML(o *Options) []byte {
 	}
 	for i := range o.Users {
 		u := o.Users[i]
-		u.Grants = grantsOf(&u)
+		u.Grants = grantsOf(&u, o)
 		profileName := "millrace"
 		switch {
 		case u.Name == InternalUser: // a readonly profile would keep the session from opening the ports; the grants suffice
@@ -226,7 +239,7 @@ func prepare(l layout, o *Options, library string) error {
 	if err := os.RemoveAll(filepath.Join(l.server(), "data", "system")); err != nil {
 		return fmt.Errorf("removing the engine's old system tables: %w", err)
 	}
-	launcher, err := launcherELF(library, runtime.GOARCH)
+	launcher, err := launcherELF(library, runtime.GOARCH, !o.Unconfined)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func TestEngineFilesAreAsWrittenDown(t *testing.T) {
 		},
 		Databases: []string{"analytics", "raw"},
 		Settings:  map[string]string{"max_threads": "2", "date_time_input_format": "best_effort"},
-		MaxMemory: 1 << 30, QueryLog: true,
+		MaxMemory: 1 << 30, QueryLog: true, Readable: []string{"/data/lake"},
 	}
 	users := usersXML(&full)
 	golden("full.users.xml", users)

@@ -14,12 +14,25 @@ import (
 // So the child process is a program of its own: an ELF file of about 1.5 kB, written below, whose text is
 //
 //	int main(int argc, char **argv) {
+//		confine();
 //		chdb_set_signal_handlers_enabled(0);
 //		char *e = chdb_result_error(chdb_query_cmdline(argc, argv));
 //		if (!e) return 0;
 //		puts(e);
 //		return 1;
 //	}
+//
+// with, where the engine is confined (confine_linux.go), the set of rules being open as descriptor 4,
+//
+//	void confine() {
+//		struct landlock_path_beneath_attr own = {READ_FILE|READ_DIR, open("/proc/self", O_PATH|O_DIRECTORY|O_CLOEXEC)};
+//		if (landlock_add_rule(4, LANDLOCK_RULE_PATH_BENEATH, &own, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+//		    landlock_restrict_self(4, 0)) exit_group(126);
+//		close(4);
+//	}
+//
+// A process's directory in /proc is not there before the process is, so nobody else can allow it. It stays open, since a rule holds for what is
+// in memory of it, which the kernel drops when nobody has it open.
 //
 // The system's loader maps the library, as for any program.
 //
@@ -57,8 +70,13 @@ type machine struct {
 	globDat uint32 // relocation that stores a symbol's address
 	// code returns the program's text for the address at, whose first byte is _start, given the address of
 	// the first of importCount pointers.
-	code func(at, pointers uint64) []byte
+	code func(at, pointers uint64, confined bool) []byte
 }
+
+const (
+	rulesDescriptor = 4   // of the launcher: 0 to 2, the lock, the rules
+	exitUnconfined  = 126 // the kernel refused the rules
+)
 
 // machines are the processors the engine is built for, by GOARCH.
 var machines = map[string]machine{
@@ -74,7 +92,7 @@ var machines = map[string]machine{
 
 // amd64Code is _start, which calls __libc_start_main(main, argc, argv, init=0, fini=0, rtld_fini,
 // stack_end), and main.
-func amd64Code(at, pointers uint64) []byte {
+func amd64Code(at, pointers uint64, confined bool) []byte {
 	var out []byte
 	put := func(b ...byte) { out = append(out, b...) }
 	relative := func(to uint64) { // the operand is relative to the end of the instruction it ends
@@ -110,7 +128,61 @@ func amd64Code(at, pointers uint64) []byte {
 	put(0x50)             // push rax: keeps the stack aligned
 	put(0x89, 0xfb)       // mov ebx, edi: argc
 	put(0x48, 0x89, 0xf5) // mov rbp, rsi: argv
-	put(0x31, 0xff)       // xor edi, edi
+	var path int          // where the operand is that says where "/proc/self" is
+	if confined {
+		number := func(n uint32) { out = binary.LittleEndian.AppendUint32(out, n) }
+		var failures []int
+		mustBeZero := func() {
+			put(0x85, 0xc0) // test eax, eax
+			put(0x75, 0)    // jne fail
+			failures = append(failures, len(out))
+		}
+		put(0x48, 0x83, 0xec, 16) // sub rsp, 16: own
+		put(0x48, 0x8d, 0x3d)     // lea rdi, [rip+path]
+		path = len(out)
+		number(0)
+		put(0xbe) // mov esi, O_PATH|O_DIRECTORY|O_CLOEXEC
+		number(0x290000)
+		put(0x31, 0xd2)                          // xor edx, edx
+		put(0xb8, 2, 0, 0, 0)                    // mov eax, open
+		put(0x0f, 0x05)                          // syscall
+		put(0x48, 0xc7, 0x04, 0x24, 12, 0, 0, 0) // mov qword [rsp], READ_FILE|READ_DIR
+		put(0x89, 0x44, 0x24, 8)                 // mov [rsp+8], eax: an error is no descriptor, which the next call says
+		put(0xbf, rulesDescriptor, 0, 0, 0)      // mov edi, 4
+		put(0xbe, 1, 0, 0, 0)                    // mov esi, LANDLOCK_RULE_PATH_BENEATH
+		put(0x48, 0x89, 0xe2)                    // mov rdx, rsp
+		put(0x45, 0x31, 0xd2)                    // xor r10d, r10d
+		put(0xb8)                                // mov eax, landlock_add_rule
+		number(445)
+		put(0x0f, 0x05) // syscall
+		mustBeZero()
+		put(0xbf, 38, 0, 0, 0)  // mov edi, PR_SET_NO_NEW_PRIVS
+		put(0xbe, 1, 0, 0, 0)   // mov esi, 1
+		put(0x31, 0xd2)         // xor edx, edx
+		put(0x45, 0x31, 0xd2)   // xor r10d, r10d
+		put(0x45, 0x31, 0xc0)   // xor r8d, r8d
+		put(0xb8, 157, 0, 0, 0) // mov eax, prctl
+		put(0x0f, 0x05)         // syscall
+		mustBeZero()
+		put(0xbf, rulesDescriptor, 0, 0, 0) // mov edi, 4
+		put(0x31, 0xf6)                     // xor esi, esi
+		put(0xb8)                           // mov eax, landlock_restrict_self
+		number(446)
+		put(0x0f, 0x05) // syscall
+		mustBeZero()
+		put(0xbf, rulesDescriptor, 0, 0, 0) // mov edi, 4
+		put(0xb8, 3, 0, 0, 0)               // mov eax, close
+		put(0x0f, 0x05)                     // syscall
+		put(0x48, 0x83, 0xc4, 16)           // add rsp, 16
+		put(0xeb, 12)                       // jmp over fail
+		for _, at := range failures {
+			out[at-1] = byte(len(out) - at)
+		}
+		put(0xbf, exitUnconfined, 0, 0, 0) // fail: mov edi, 126
+		put(0xb8, 231, 0, 0, 0)            // mov eax, exit_group
+		put(0x0f, 0x05)                    // syscall
+	}
+	put(0x31, 0xff) // xor edi, edi
 	call(importSignals)
 	put(0x89, 0xdf)       // mov edi, ebx
 	put(0x48, 0x89, 0xee) // mov rsi, rbp
@@ -126,11 +198,15 @@ func amd64Code(at, pointers uint64) []byte {
 	put(0x5b)             // pop rbx
 	put(0x5d)             // pop rbp
 	put(0xc3)             // ret
+	if confined {
+		binary.LittleEndian.PutUint32(out[path:], uint32(len(out)-(path+4)))
+		put([]byte("/proc/self\x00")...)
+	}
 	return out
 }
 
-// arm64Code is the same program. rtld_fini goes in x5, stack_end in x6.
-func arm64Code(at, pointers uint64) []byte {
+// arm64Code is the same program, without confine. rtld_fini goes in x5, stack_end in x6.
+func arm64Code(at, pointers uint64, _ bool) []byte {
 	var out []byte
 	put := func(ins uint32) { out = binary.LittleEndian.AppendUint32(out, ins) }
 	page := func(to uint64) { // adrp x16, page of to
@@ -184,7 +260,7 @@ func arm64Code(at, pointers uint64) []byte {
 }
 
 // launcherELF returns the executable that runs the library at libPath, an absolute path, on a GOARCH.
-func launcherELF(libPath, arch string) ([]byte, error) {
+func launcherELF(libPath, arch string, confined bool) ([]byte, error) {
 	m, ok := machines[arch]
 	if !ok {
 		return nil, fmt.Errorf("the ClickHouse engine has no build for %s processors (for amd64 and arm64 it has)", arch)
@@ -193,7 +269,7 @@ func launcherELF(libPath, arch string) ([]byte, error) {
 		headerCount    = 6
 		headers        = 64 + headerCount*56
 		relocationSize = 24
-		codeRoom       = 256
+		codeRoom       = 384
 	)
 	le := binary.LittleEndian
 	align := func(v, to uint64) uint64 { return (v + to - 1) &^ (to - 1) }
@@ -275,7 +351,7 @@ func launcherELF(libPath, arch string) ([]byte, error) {
 		le.PutUint64(entry, pointersAt+shift+uint64(i)*8)
 		le.PutUint64(entry[8:], uint64(i+1)<<32|uint64(m.globDat))
 	}
-	code := m.code(codeAt, pointersAt+shift)
+	code := m.code(codeAt, pointersAt+shift, confined)
 	if len(code) > codeRoom {
 		return nil, fmt.Errorf("writing the launcher's code: %d bytes do not fit into %d", len(code), codeRoom)
 	}

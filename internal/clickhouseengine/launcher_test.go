@@ -14,7 +14,7 @@ import (
 
 func TestLauncherIsAProgramThatTheLoaderUnderstands(t *testing.T) {
 	f := func(arch string, machine elf.Machine, interp string, globDat uint32) {
-		raw, err := launcherELF("/opt/engine/libchdb.so", arch)
+		raw, err := launcherELF("/opt/engine/libchdb.so", arch, true)
 		require.NoError(t, err)
 		file, err := elf.NewFile(bytes.NewReader(raw))
 		require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestLauncherIsAProgramThatTheLoaderUnderstands(t *testing.T) {
 	f("amd64", elf.EM_X86_64, "/lib64/ld-linux-x86-64.so.2", uint32(elf.R_X86_64_GLOB_DAT))
 	f("arm64", elf.EM_AARCH64, "/lib/ld-linux-aarch64.so.1", uint32(elf.R_AARCH64_GLOB_DAT))
 
-	_, err := launcherELF("/opt/engine/libchdb.so", "riscv64")
+	_, err := launcherELF("/opt/engine/libchdb.so", "riscv64", false)
 	require.ErrorContains(t, err, "riscv64")
 }
 
@@ -73,7 +73,7 @@ func dynamic(raw []byte) map[elf.DynTag][]uint64 {
 // addresses and calls included.
 func TestArm64LauncherHandsMainToLibcAndPrintsTheEnginesError(t *testing.T) {
 	const codeAt, pointers = 0xfe0, 0x20ff0 // the code and the pointers each straddle a page
-	code := arm64Code(codeAt, pointers)
+	code := arm64Code(codeAt, pointers, false)
 
 	type call struct {
 		symbol string

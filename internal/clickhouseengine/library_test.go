@@ -31,9 +31,9 @@ func TestCheckLibrarySaysWhatIsWrongAndHowToMendIt(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		other = "amd64"
 	}
-	foreign, err := launcherELF("/x", other)
+	foreign, err := launcherELF("/x", other, false)
 	require.NoError(t, err)
-	unrelated, err := launcherELF("/x", runtime.GOARCH)
+	unrelated, err := launcherELF("/x", runtime.GOARCH, false)
 	require.NoError(t, err)
 
 	f("missing.so", nil, "is missing")

@@ -35,6 +35,11 @@ type Options struct {
 	Databases []string
 	// Settings go into every user's profile.
 	Settings map[string]string
+	// Readable are directories whose files users may read by the table function file(), if they see all databases and have no Grants. They are
+	// created when missing. Relative paths begin beside the first. Where the engine cannot be confined, nobody may.
+	Readable []string
+	// Unconfined leaves the engine every file of the collector's user: for Grants that reach beyond.
+	Unconfined bool
 	// MaxMemory bounds the engine's memory in bytes; 0 is half of the machine's or container's.
 	MaxMemory int64
 	// QueryLog keeps system.query_log and system.part_log, until the next start.

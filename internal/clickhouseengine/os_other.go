@@ -22,3 +22,6 @@ func tryLock(string) (*os.File, error)      { return nil, errors.ErrUnsupported 
 func isBusy(error) bool                     { return false }
 func isNoExec(error) bool                   { return false }
 func isPortTaken(error) bool                { return false }
+func canConfine() error                     { return errors.ErrUnsupported }
+
+func ruleset(layout, []string) (*os.File, error) { return nil, errors.ErrUnsupported }

@@ -107,6 +107,7 @@ func Start(tb testing.TB, options ...Option) *Engine {
 	e.opts.Databases = append([]string{DefaultDatabase}, e.opts.Databases...)
 	e.opts.Logger = zaptest.NewLogger(tb)
 	if e.fileAccess {
+		e.opts.Unconfined = true
 		for i := range e.opts.Users {
 			if u := &e.opts.Users[i]; u.Name == e.User {
 				u.Grants = append(clickhouseengine.DefaultGrants(), "READ, WRITE ON FILE")
