@@ -45,6 +45,7 @@ const (
 var Names = []string{
 	AppendWritten, AppendSynced, AppendAcked, SegmentCreated, SegmentSealed, SegmentRemoved, DeliveryRecorded, DeliveryDone,
 	CheckpointBefore, CheckpointAfter, PlanBound, InsertBefore, InsertAfter, BisectBound,
+	StageWritten, StageNoted, PartWritten, FilePlanned, FileWritten, FilePut, CataloguePut,
 }
 
 type point struct {

@@ -130,6 +130,10 @@ func (p *phase) carryOut(ctx context.Context, name string) error {
 		return p.engineKills(ctx, max(3, p.o.Kills/10))
 	case PhaseDisk:
 		return p.diskFull(ctx, max(1, p.o.Kills/50))
+	case PhaseLakeDisk:
+		return p.lakeDiskFull(ctx, max(1, p.o.Kills/50))
+	case PhaseStore:
+		return p.storeKills(ctx, max(1, p.o.Kills/25))
 	case PhaseTail:
 		return p.tornTails(ctx, max(1, p.o.Kills/50))
 	default:
@@ -197,6 +201,7 @@ func (p *phase) close(ctx context.Context, err error) error {
 		err = errors.Join(err, p.t.abandon())
 	}
 	err = errors.Join(err, p.w.Close())
+	p.report.Lake.seen(p.w.seen)
 	if p.w.died > 0 {
 		p.o.Logf("%s: ClickHouse ended %d times by itself, when it met the end of a client", p.report.Phase, p.w.died)
 	}

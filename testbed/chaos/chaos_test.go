@@ -47,7 +47,10 @@ func requireNothingLost(t *testing.T, o Options) *Report {
 			t.Logf("SKIPPED: %s: %s", p.Phase, p.Skipped)
 			continue
 		}
-		require.True(t, p.Outcome.OK(), "seed %d: %s: %d lost, %d duplicated, %d altered: %v", o.Seed, p.Phase, p.Lost, p.Duplicated, p.Altered, p.Samples)
+		require.True(t, p.Outcome.OK(), "seed %d: %s: %d lost, %d duplicated, %d altered: %v; in the lake %d lost, %d duplicated, %d altered, %d faults: %v",
+			o.Seed, p.Phase, p.Lost, p.Duplicated, p.Altered, p.Samples, p.Lake.Lost, p.Lake.Duplicated, p.Lake.Altered, p.Lake.Faults, p.Lake.Samples)
+		t.Logf("%s: %d events; the lake: %v are %v", p.Phase, p.Events, lakeNumbers, p.Lake.numbers())
+		require.Equal(t, p.Events, p.Lake.Rows)
 		require.NotZero(t, p.Events)
 		require.NotZero(t, p.Kills())
 	}
@@ -75,6 +78,11 @@ func TestNothingIsLostOrDoubledByWhatIsBrokenOtherwise(t *testing.T) {
 	requireNothingLost(t, options(t, 1, PhaseTail, PhaseFreeze, PhaseDisk, PhaseEngine))
 }
 
+func TestNothingOfTheLakeIsLostOrDoubledWhenItsDiskIsFullOrItsStoreIsAway(t *testing.T) {
+	t.Parallel()
+	requireNothingLost(t, options(t, 1, PhaseLakeDisk, PhaseStore))
+}
+
 // A harness that sees nothing proves nothing.
 func TestWhatIsWrongIsSeen(t *testing.T) {
 	t.Parallel()
@@ -86,6 +94,8 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 	require.False(t, r.OK())
 	require.NotZero(t, r.Phases[0].Duplicated, "the generator sends duplicates, and nothing drops them")
 	require.Zero(t, r.Phases[0].Lost)
+	require.NotZero(t, r.Phases[0].Lake.Duplicated)
+	require.Zero(t, r.Phases[0].Lake.Lost)
 }
 
 func TestPlanHasEveryStepAndRandomMoments(t *testing.T) {

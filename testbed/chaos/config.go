@@ -15,7 +15,9 @@ const common = `{
     retry_on_failure: {initial_interval: 50ms, max_interval: 1s},
     admin: {endpoint: "${env:MILLRACE_TEST_ADMIN}"}}},
   extensions: {state_store: {reserve_bytes: 4194304, min_free_bytes: 4194304}},
-  exporters: {clickhouse_events: {timeout: %[2]s, dial_timeout: 1s%[3]s}},
+  exporters: {
+    clickhouse_events: {timeout: %[2]s, dial_timeout: 1s%[3]s},
+    parquet: {staging: {segment_bytes: 1048576}, file: {row_group_rows: 100}}},
   service: {telemetry: {logs: {level: info}}}}`
 
 // apart takes the engine out of the collector. The tables then have a partition for each tenant and remember little, so
@@ -24,6 +26,17 @@ const (
 	apart       = `{service: {extensions: [schema_registry, state_store]}}`
 	smallWindow = `, deduplication: {window: 1000}, events: {partition_by: tenant_id}`
 )
+
+// lakeMaxAge is how old a file of the lake gets before it is closed. Millrace's default is minutes.
+const lakeMaxAge = "1s"
+
+// bucket has the lake in a bucket instead of a directory.
+const bucket = `{exporters: {parquet: {directory: "", s3: {
+  endpoint: %q, bucket: %q, region: us-east-1, path_style: true, insecure: true, access_key_id: %q, secret_access_key: %q,
+  max_retries: 1, timeout: 2s}}}}`
+
+// lakeApart has the lake and what is staged on disks of their own.
+const lakeApart = `{exporters: {parquet: {directory: %q, staging: {directory: %q}}}}`
 
 // overlays for a world.
 func (w *World) overlays() []string {

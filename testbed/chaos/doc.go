@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package chaos breaks a running collector in every way that its guarantee names, under load, and then holds what
-// ClickHouse has against what was acknowledged, event for event: lost, duplicated and altered must all be 0.
+// ClickHouse has, and what the lake of Parquet files has, against what was acknowledged, event for event: lost, duplicated
+// and altered must all be 0 in both. All the while a reader lists the lake every 50 ms and opens what appears: a file that
+// cannot be read, that changes, or that vanishes is a fault (package testbed/lake).
 //
 // It runs the real binary from the quickstart's configuration, with the small numbers of config.go over it, so that within
 // seconds segments are sealed and removed, checkpoints are made and bad rows are looked for by halves. A phase is one way to
@@ -11,7 +13,9 @@
 //	                collector's child, which dies with it, and once as a process of its own, which lives on with an
 //	                INSERT that nobody knows the outcome of
 //	engine          SIGKILL of ClickHouse alone, and of both, in any order
-//	disk            the disk of log and state full, at a kill too
+//	disk            the disk of log, state and lake full, at a kill too
+//	lake's disk     the disk of the lake full, then that of what is staged, at a kill too
+//	store           the lake is a bucket of a MinIO that is killed, stopped and frozen, the collector killed in between
 //	tail            the log's end torn: what was being written is cut off, what was acknowledged is refused if it is damaged
 //	freeze          SIGSTOP of the collector and of ClickHouse, so that senders and INSERTs are repeated while the first
 //	                attempt is still under way

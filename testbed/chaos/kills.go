@@ -31,6 +31,8 @@ var often = map[string]int{
 	failpoint.SegmentCreated: 2, failpoint.SegmentSealed: 2, failpoint.SegmentRemoved: 2,
 	failpoint.DeliveryRecorded: 20, failpoint.DeliveryDone: 20, failpoint.CheckpointBefore: 4, failpoint.CheckpointAfter: 4,
 	failpoint.PlanBound: 20, failpoint.InsertBefore: 20, failpoint.InsertAfter: 20, failpoint.BisectBound: 12,
+	failpoint.StageWritten: 20, failpoint.StageNoted: 20, failpoint.PartWritten: 12, failpoint.FilePlanned: 3, failpoint.FileWritten: 20,
+	failpoint.FilePut: 20, failpoint.CataloguePut: 3,
 }
 
 // plan draws the kills: every step once, if there are so many, then steps in turn with random moments. Of those, one in three is

@@ -49,12 +49,14 @@ const (
 	PhaseKills      = "kills, engine apart"
 	PhaseEngine     = "engine killed"
 	PhaseDisk       = "disk full"
+	PhaseLakeDisk   = "lake's disk full"
+	PhaseStore      = "lake's store killed"
 	PhaseTail       = "log's tail torn"
 	PhaseFreeze     = "frozen"
 )
 
 // AllPhases in their order.
-var AllPhases = []string{PhaseKillsChild, PhaseKills, PhaseEngine, PhaseDisk, PhaseTail, PhaseFreeze}
+var AllPhases = []string{PhaseKillsChild, PhaseKills, PhaseEngine, PhaseDisk, PhaseLakeDisk, PhaseStore, PhaseTail, PhaseFreeze}
 
 func (o *Options) setDefaults() {
 	if o.Phases == nil {

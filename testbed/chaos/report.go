@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/testbed/term"
@@ -77,6 +78,7 @@ func (r *Report) Print(out *term.Out) {
 	out.Printf("\n")
 
 	rows = rows[:0]
+	var lakes [][]string
 	var sum Outcome
 	times := 0
 	for _, p := range r.Phases {
@@ -90,6 +92,8 @@ func (r *Report) Print(out *term.Out) {
 		sum.Lost += p.Lost
 		sum.Duplicated += p.Duplicated
 		sum.Altered += p.Altered
+		sum.Lake.add(&p.Lake)
+		lakes = append(lakes, append([]string{p.Phase}, p.Lake.numbers()...))
 		rows = append(rows, []string{
 			p.Phase, strconv.Itoa(p.Kills()), seconds(p.MedianServe()), seconds(p.MaxServe()), number(p.Events), number(p.Retries),
 			number(p.Lost), number(p.Duplicated), number(p.Altered),
@@ -100,8 +104,15 @@ func (r *Report) Print(out *term.Out) {
 		{Name: "phase"}, {Name: "times", Right: true}, {Name: "serving, median s", Right: true}, {Name: "max s", Right: true}, {Name: "events", Right: true},
 		{Name: "requests repeated", Right: true}, {Name: "lost", Right: true}, {Name: "duplicated", Right: true}, {Name: "altered", Right: true},
 	}, rows)
+	lakes = append(lakes, append([]string{"all"}, sum.Lake.numbers()...))
+	out.Printf("\n")
+	columns := []term.Column{{Name: "the lake, in phase"}}
+	for _, name := range lakeNumbers {
+		columns = append(columns, term.Column{Name: name, Right: true})
+	}
+	out.Table("  ", columns, lakes)
 	for _, p := range r.Phases {
-		for _, s := range p.Samples {
+		for _, s := range append(p.Samples, p.Lake.Samples...) {
 			out.Printf("  %s: %s\n", p.Phase, s)
 		}
 		if p.Skipped != "" {
@@ -131,21 +142,28 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = false
 	rows := [][]string{{"phase", "broken_by", "times", "serving_median_s", "serving_max_s", "events", "requests_repeated", "lost", "duplicated", "altered"}}
+	for _, name := range lakeNumbers {
+		rows[0] = append(rows[0], "lake_"+strings.ReplaceAll(name, " ", "_"))
+	}
+	blank := slices.Repeat([]string{""}, len(lakeNumbers))
 	order := r.order()
 	for _, p := range r.Phases {
 		if p.Skipped != "" {
 			rows = append(rows, []string{p.Phase, "skipped: " + p.Skipped, "0", "", "", "", "", "", "", ""})
+			rows[len(rows)-1] = append(rows[len(rows)-1], blank...)
 			continue
 		}
 		faults := slices.Clone(p.Faults)
 		slices.SortFunc(faults, func(a, b *Fault) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
 		for _, f := range faults {
 			rows = append(rows, []string{p.Phase, f.Name, strconv.Itoa(f.Times), "", "", "", "", "", "", ""})
+			rows[len(rows)-1] = append(rows[len(rows)-1], blank...)
 		}
 		rows = append(rows, []string{
 			p.Phase, "all", strconv.Itoa(p.Kills()), seconds(p.MedianServe()), seconds(p.MaxServe()), number(p.Events), number(p.Retries),
 			number(p.Lost), number(p.Duplicated), number(p.Altered),
 		})
+		rows[len(rows)-1] = append(rows[len(rows)-1], p.Lake.numbers()...)
 	}
 	if err := out.WriteAll(rows); err != nil {
 		return fmt.Errorf("writing the record: %w", err)

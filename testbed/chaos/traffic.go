@@ -122,10 +122,11 @@ type Outcome struct {
 	Duplicated int64
 	Altered    int64 // with the misplaced and the unexpected
 	Samples    []string
+	Lake       LakeOutcome
 }
 
 // OK says that nothing is wrong.
-func (o Outcome) OK() bool { return o.Lost == 0 && o.Duplicated == 0 && o.Altered == 0 }
+func (o Outcome) OK() bool { return o.Lost == 0 && o.Duplicated == 0 && o.Altered == 0 && o.Lake.OK() }
 
 // finish lets the senders come to their end, waits until everything is delivered, and compares.
 func (t *traffic) finish(ctx context.Context) (Outcome, error) {
@@ -151,6 +152,10 @@ func (t *traffic) finish(ctx context.Context) (Outcome, error) {
 	if s.Refused > 0 {
 		return Outcome{}, fmt.Errorf("%d events were refused for good: %w", s.Refused, s.LastError)
 	}
+	if err := t.w.AwaitFiles(ctx); err != nil {
+		return Outcome{}, err
+	}
+	t.w.stopWatching()
 	c, err := load.Compare(t.run.Manifest(), load.ClickHouseRows(ctx, t.w.ch, load.Tables{Where: "event_name != '" + poisonName + "'"}),
 		load.CompareOptions{Deduplicated: true})
 	if err != nil {
@@ -161,7 +166,10 @@ func (t *traffic) finish(ctx context.Context) (Outcome, error) {
 		Altered: c.Altered + c.Misplaced + c.Unexpected, Poison: t.poisoned.Load(),
 	}
 	c.PrintSamples(func(format string, args ...any) { out.Samples = append(out.Samples, fmt.Sprintf(format, args...)) })
-	return out, t.comparePoison(ctx, &out)
+	if err := t.comparePoison(ctx, &out); err != nil {
+		return out, err
+	}
+	return out, t.compareLake(ctx, &out)
 }
 
 // comparePoison holds the refused events to one row each, in failed_events, with the server's words.

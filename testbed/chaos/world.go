@@ -23,6 +23,7 @@ import (
 	"github.com/millrace/millrace/testbed/child"
 	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/lag"
+	"github.com/millrace/millrace/testbed/lake"
 )
 
 // Spec says what a World is like.
@@ -35,6 +36,8 @@ type Spec struct {
 	MinFree int64
 	// InsertTimeout is the exporter's; "" is 10s.
 	InsertTimeout string
+	// Lake is where the files of the lake lie; nil is a directory among the data.
+	Lake lake.Source
 	// Overlays are merged over the configuration, as YAML.
 	Overlays []string
 }
@@ -54,6 +57,10 @@ type World struct {
 	died   int64                    // how often that engine ended without being told to
 	child  *child.Process           // the collector; nil before the first launch
 	serve  []time.Duration          // from a launch to the last door open
+
+	lake    lake.Source
+	watcher *lake.Watcher // nil once it has ended
+	seen    lake.Seen     // by the watcher, once it has ended
 }
 
 // The addresses, by their environment variables.
@@ -91,7 +98,9 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (_ *World
 	if err != nil {
 		return nil, err
 	}
-	w.env = map[string]string{"MILLRACE_DATA_DIR": w.data, "MILLRACE_SCHEMA_DIR": filepath.Join(o.Root, "configs", "schemas")}
+	w.env = map[string]string{
+		"MILLRACE_DATA_DIR": w.data, "MILLRACE_SCHEMA_DIR": filepath.Join(o.Root, "configs", "schemas"), "MILLRACE_LAKE_MAX_AGE": lakeMaxAge,
+	}
 	for i, p := range places {
 		w.env[p] = addrs[i]
 	}
@@ -112,8 +121,20 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (_ *World
 			return nil, err
 		}
 	}
+	var flaky bool
+	if w.lake = spec.Lake; w.lake == nil {
+		w.lake = lake.Directory(filepath.Join(w.data, "lake"))
+	}
+	every := watchInterval
+	if _, flaky = w.lake.(lake.Bucket); flaky {
+		every *= 5 // a request for a thousand files, and not what readers are promised
+	}
+	w.watcher = lake.Watch(w.lake, every, flaky)
 	return w, nil
 }
+
+// watchInterval is how often the lake is listed.
+const watchInterval = 50 * time.Millisecond
 
 // StartEngine starts the ClickHouse that is a process of its own, on the data it had.
 func (w *World) StartEngine(ctx context.Context) error {
@@ -263,8 +284,32 @@ func (w *World) AwaitDelivered(ctx context.Context) error {
 	return lag.Through(ctx, "http://"+w.env[admin])
 }
 
+// AwaitFiles waits until everything that is staged is in files, and the files are in the catalogue. The log's consumers must have
+// been given everything.
+func (w *World) AwaitFiles(ctx context.Context) error {
+	err := await(ctx, "what is staged becomes files", func() bool {
+		n, err := lag.Staged(ctx, "http://"+w.env[metrics])
+		return err == nil && n == 0
+	})
+	if err != nil {
+		return err
+	}
+	return await(ctx, "the catalogue has every file", func() bool {
+		files, added, err := lake.Counts(ctx, w.lake)
+		return err == nil && files <= added
+	})
+}
+
+// stopWatching ends the watcher.
+func (w *World) stopWatching() {
+	if w.watcher != nil {
+		w.seen, w.watcher = w.watcher.Stop(), nil
+	}
+}
+
 // Close ends everything, in order where that is possible.
 func (w *World) Close() error {
+	w.stopWatching()
 	var errs []error
 	if w.child != nil {
 		errs = append(errs, w.child.Stop(30*time.Second))

@@ -22,6 +22,17 @@ const metric = "otelcol_event_log_lag_events{"
 // Events asks the collector's metrics endpoint, an http:// address without a path, for the records that consumers have
 // not acknowledged. It is 0 where no log is.
 func Events(ctx context.Context, endpoint string) (int64, error) {
+	n, err := sum(ctx, endpoint, metric)
+	if errors.Is(err, errNoMetric) {
+		return 0, nil
+	}
+	return n, err
+}
+
+var errNoMetric = errors.New("the collector does not say")
+
+// sum adds up a metric's samples over all its attributes.
+func sum(ctx context.Context, endpoint, name string) (int64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/metrics", nil)
 	if err != nil {
 		return 0, err
@@ -32,19 +43,35 @@ func Events(ctx context.Context, endpoint string) (int64, error) {
 	}
 	defer func() { _ = resp.Body.Close() }() // it is read to its end
 	var sum float64
+	found := false
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		line := lines.Text()
-		if !strings.HasPrefix(line, metric) {
+		if !strings.HasPrefix(line, name) {
 			continue
 		}
+		found = true
 		n, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
 		if err != nil {
 			return 0, fmt.Errorf("reading %q: %w", line, err)
 		}
 		sum += n
 	}
+	if !found && lines.Err() == nil {
+		return 0, fmt.Errorf("%s: %w", name, errNoMetric)
+	}
 	return int64(sum), lines.Err()
+}
+
+// Staged asks the collector's metrics endpoint for the rows that Parquet exporters hold and that are in no file yet. It is an error
+// if no exporter says.
+func Staged(ctx context.Context, endpoint string) (int64, error) {
+	return sum(ctx, endpoint, "otelcol_exporter_parquet_staged_rows")
+}
+
+// PublishFailures asks how often Parquet exporters could not store a file, since the collector's start.
+func PublishFailures(ctx context.Context, endpoint string) (int64, error) {
+	return sum(ctx, endpoint, "otelcol_exporter_parquet_publish_failures")
 }
 
 // Await returns when every consumer has acknowledged everything, or with an error when ctx ends. progress, which may
@@ -110,6 +137,34 @@ func (s *standing) through(upTo []uint64) bool {
 		}
 	}
 	return true
+}
+
+// Records returns how many records each partition of the log was given.
+func Records(ctx context.Context, admin string) ([]uint64, error) {
+	s, err := positions(ctx, admin)
+	var n []uint64
+	for i := range s.Positions {
+		n = append(n, s.Positions[i].Next)
+	}
+	return n, err
+}
+
+// Behind returns how many of the log's records a consumer has not been given yet.
+func Behind(ctx context.Context, admin, consumer string) (n uint64, err error) {
+	s, err := positions(ctx, admin)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range s.Consumers {
+		if c.Consumer != consumer {
+			continue
+		}
+		for p, at := range c.Delivered {
+			n += s.Positions[p].Next - min(at, s.Positions[p].Next)
+		}
+		return n, nil
+	}
+	return 0, fmt.Errorf("the log has no consumer %q", consumer)
 }
 
 func positions(ctx context.Context, admin string) (*standing, error) {

@@ -113,7 +113,7 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 		out.Printf("\n  The data and the collector's logs stay in %s\n", o.Dir)
 		return errFound
 	}
-	out.Printf("\n  %s %s, in %s\n\n", out.Good("✓"), out.Bold("0 lost, 0 duplicated, 0 altered"), term.Clock(time.Since(began)))
+	out.Printf("\n  %s %s, in %s\n\n", out.Good("✓"), out.Bold("0 lost, 0 duplicated, 0 altered, in ClickHouse and in the lake"), term.Clock(time.Since(began)))
 	if o.keep {
 		return out.Err()
 	}
