@@ -53,6 +53,7 @@ type archiveReceiver struct {
 	source    objectstore.Store
 	positions positions
 	started   time.Time
+	matching  int // files that were listed, those done before included; the job's goroutine's
 
 	stop   context.CancelFunc // ends reading; nil before Start
 	cancel context.CancelFunc // ends what the pipeline is at
@@ -185,6 +186,11 @@ func (r *archiveReceiver) run(ctx context.Context, hash string) {
 		componentstatus.ReportStatus(r.host, componentstatus.NewPermanentErrorEvent(fmt.Errorf("job %q: the pipeline refuses a batch for good: %w", r.cfg.Job, err)))
 		return
 	}
+	if r.matching == 0 {
+		r.log.Warn("No file matches: nothing was read, and the next start looks again", zap.String("job", r.cfg.Job), zap.Stringer("source", r.source))
+		r.onFinish(ctx)
+		return
+	}
 	var pause backoff
 	for {
 		err := r.positions.finish(jobRecord{Selection: hash, Finished: true, Events: r.progress.eventsSoFar()})
@@ -267,6 +273,9 @@ func (r *archiveReceiver) list(ctx context.Context) ([]objectstore.Info, map[str
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := objectstore.Check(ctx, r.source); err != nil { // a directory that is not there would list as empty
+		return nil, nil, fmt.Errorf("looking for the source: %w", err)
+	}
 	var files []objectstore.Info
 	var total int64
 	done := 0
@@ -290,6 +299,7 @@ func (r *archiveReceiver) list(ctx context.Context) ([]objectstore.Info, map[str
 		files = append(files, info)
 		total += info.Size
 	}
+	r.matching = len(files) + done
 	r.progress.begin(r.clock.Now(), len(files), total)
 	r.log.Info("The job begins", zap.String("job", r.cfg.Job), zap.Stringer("source", r.source), zap.Int("files", len(files)),
 		zap.Int64("bytes", total), zap.Int("files_done_before", done))

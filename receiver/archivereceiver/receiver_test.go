@@ -6,168 +6,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
-	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/objectstore"
-	"github.com/millrace/millrace/internal/state"
-	"github.com/millrace/millrace/receiver/archivereceiver/internal/metadata"
 )
-
-// world is what a receiver lives in: it outlives receivers, as a machine does.
-type world struct {
-	t     testing.TB
-	store *memStore
-	state state.Store
-	sink  *sink
-	cfg   *Config
-
-	telemetry *componenttest.Telemetry
-	logs      *observer.ObservedLogs
-	statuses  chan *componentstatus.Event
-}
-
-func newWorld(t testing.TB, files map[string][]byte) *world {
-	t.Helper()
-	db, err := state.Open(t.TempDir(), state.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	cfg := createDefaultConfig().(*Config)
-	cfg.Source.Directory = "in memory"
-	return &world{
-		t: t, store: &memStore{files: files}, state: db, sink: &sink{}, cfg: cfg, statuses: make(chan *componentstatus.Event, 100),
-	}
-}
-
-// sink takes batches. mu guards its fields.
-type sink struct {
-	mu      sync.Mutex
-	batches []plog.Logs
-	// onBatch, if set, may refuse one.
-	onBatch func(n int) error
-	asked   int
-}
-
-func (s *sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
-
-func (s *sink) ConsumeLogs(_ context.Context, logs plog.Logs) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked++
-	own := plog.NewLogs()
-	logs.ResourceLogs().MoveAndAppendTo(own.ResourceLogs()) // as one that changes what it is given
-	if s.onBatch != nil {
-		if err := s.onBatch(s.asked); err != nil {
-			return err
-		}
-	}
-	s.batches = append(s.batches, own)
-	return nil
-}
-
-// all returns what came, as one batch, and how often each event did.
-func (s *sink) all() (plog.Logs, map[string]int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	logs, times := plog.NewLogs(), map[string]int{}
-	for _, b := range s.batches {
-		copied := plog.NewLogs()
-		b.CopyTo(copied)
-		copied.ResourceLogs().MoveAndAppendTo(logs.ResourceLogs())
-	}
-	var r event.Reader
-	r.Reset(event.FromLogs(logs))
-	for e := r.Next(); e != nil; e = r.Next() {
-		times[e.ID]++
-	}
-	return logs, times
-}
-
-type host struct {
-	component.Host
-	w *world
-}
-
-func (h host) GetExtensions() map[component.ID]component.Component {
-	return map[component.ID]component.Component{component.MustNewID("state_store"): stateExtension{store: h.w.state}}
-}
-
-func (h host) Report(e *componentstatus.Event) { h.w.statuses <- e }
-
-type stateExtension struct {
-	component.StartFunc
-	component.ShutdownFunc
-	store state.Store
-}
-
-func (e stateExtension) Store() state.Store { return e.store }
-
-// fastClock is the machine's, but pauses are a thousand times shorter.
-type fastClock struct{}
-
-func (fastClock) Now() time.Time                         { return time.Now() }
-func (fastClock) After(d time.Duration) <-chan time.Time { return time.After(d / 1000) }
-
-// begin starts a receiver.
-func (w *world) begin() (*archiveReceiver, error) {
-	w.t.Helper()
-	require.NoError(w.t, w.cfg.Validate())
-	core, logs := observer.New(zapcore.DebugLevel)
-	w.logs = logs
-	set := receivertest.NewNopSettings(metadata.Type)
-	set.Logger = zap.New(core)
-	if w.telemetry == nil {
-		w.telemetry = componenttest.NewTelemetry()
-		w.t.Cleanup(func() { _ = w.telemetry.Shutdown(context.Background()) })
-	}
-	set.TelemetrySettings = w.telemetry.NewTelemetrySettings()
-	set.Logger = zap.New(core)
-	r, err := newReceiver(set, w.cfg, w.sink)
-	require.NoError(w.t, err)
-	r.id = component.MustNewID("archive")
-	r.clock = fastClock{}
-	r.openSource = func(context.Context) (objectstore.Store, error) { return w.store, nil }
-	return r, r.Start(context.Background(), host{componenttest.NewNopHost(), w})
-}
-
-// waitLog returns when the receiver has said a line.
-func (w *world) waitLog(line string) {
-	w.t.Helper()
-	require.Eventually(w.t, func() bool { return w.logs.FilterMessage(line).Len() > 0 }, 20*time.Second, time.Millisecond, "no %q", line)
-}
-
-const (
-	saidFinished = "The job has finished"
-	saidBefore   = "The job has finished before: give job another name to read again"
-)
-
-// run runs a job to its end.
-func (w *world) run() {
-	w.t.Helper()
-	r, err := w.begin()
-	require.NoError(w.t, err)
-	w.waitLog(saidFinished)
-	require.NoError(w.t, r.Shutdown(context.Background()))
-}
-
-func all(*event.Event) bool { return true }
 
 func TestAnArchiveComesBackAsTheEventsThatWereWritten(t *testing.T) {
 	snap := shopSchemas(t)
@@ -238,24 +89,6 @@ func TestWhatFailedWhenItWasReceivedIsNoEventAndSkipped(t *testing.T) {
 	w.counted("otelcol_receiver_archive_skipped_rows", rowNotAnEvent, 1)
 }
 
-// counted asserts what a counter has for a reason.
-func (w *world) counted(name, reason string, want int64) {
-	w.t.Helper()
-	got, err := w.telemetry.GetMetric(name)
-	require.NoError(w.t, err)
-	var set attribute.Set
-	if reason != "" {
-		set = attribute.NewSet(attribute.String("reason", reason))
-	}
-	for _, p := range got.Data.(metricdata.Sum[int64]).DataPoints {
-		if p.Attributes.Equals(&set) {
-			metricdatatest.AssertEqual(w.t, metricdata.DataPoint[int64]{Attributes: set, Value: want}, p, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
-			return
-		}
-	}
-	require.Fail(w.t, "not counted", "%s by reason %q: %+v", name, reason, got.Data)
-}
-
 func TestAJobReadsWhatItsSelectionIsAbout(t *testing.T) {
 	snap := shopSchemas(t)
 	logs := generated(t, snap, 2000, 0)
@@ -313,8 +146,47 @@ func TestAJobThatIsDoneStartsAgainUnderAnotherNameOnly(t *testing.T) {
 	require.Equal(t, 2*asked, w.sink.asked)
 }
 
-func TestAJobDoesNotGoOnWithAnotherSelection(t *testing.T) {
+func TestAJobWithoutFilesLooksAgainAtTheNextStart(t *testing.T) {
+	snap := shopSchemas(t)
 	w := newWorld(t, nil)
+	for range 2 {
+		r, err := w.begin()
+		require.NoError(t, err)
+		w.waitLog("No file matches: nothing was read, and the next start looks again")
+		require.NoError(t, r.Shutdown(context.Background()))
+	}
+	w.store.files = lake(t, snap, generated(t, snap, 100, 0), 100)
+	w.run()
+	_, times := w.sink.all()
+	require.Len(t, times, 100)
+}
+
+func TestADirectoryThatIsNotThereIsWaitedFor(t *testing.T) {
+	snap := shopSchemas(t)
+	dir := filepath.Join(t.TempDir(), "lake")
+	w := newWorld(t, nil)
+	w.source = func(ctx context.Context) (objectstore.Store, error) {
+		cfg := objectstore.NewDefaultConfig()
+		cfg.Directory = dir
+		return cfg.Open(ctx)
+	}
+	r, err := w.begin()
+	require.NoError(t, err)
+	w.waitLog("A store is in the way, and is tried again")
+	made := filepath.Join(t.TempDir(), "lake")
+	for key, b := range lake(t, snap, generated(t, snap, 300, 0), 100) {
+		require.NoError(t, os.MkdirAll(filepath.Join(made, filepath.Dir(key)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(made, key), b, 0o600))
+	}
+	require.NoError(t, os.Rename(made, dir))
+	w.waitLog(saidFinished)
+	require.NoError(t, r.Shutdown(context.Background()))
+	_, times := w.sink.all()
+	require.Len(t, times, 300)
+}
+
+func TestAJobDoesNotGoOnWithAnotherSelection(t *testing.T) {
+	w := newWorld(t, map[string][]byte{"a.parquet": nil})
 	w.run()
 	w.cfg.EventNames = []string{"other"}
 	_, err := w.begin()
@@ -425,23 +297,6 @@ func TestAJobGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-// crashingState loses the commits from some moment on, as kill -9 does.
-type crashingState struct {
-	state.Store
-	mu      sync.Mutex
-	commits int
-	after   int
-}
-
-func (s *crashingState) Commit(b *state.Batch) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.commits++; s.commits > s.after {
-		return state.ErrFull
-	}
-	return s.Store.Commit(b)
-}
-
 func TestACrashRepeatsOneBatchAtMost(t *testing.T) {
 	snap := shopSchemas(t)
 	logs := generated(t, snap, 2000, 0)
@@ -541,18 +396,27 @@ func TestProgressIsSaid(t *testing.T) {
 	snap := shopSchemas(t)
 	w := newWorld(t, lake(t, snap, generated(t, snap, 500, 0), 100))
 	w.cfg.BatchEvents = 10
+	underWay := func() map[string]any {
+		said := w.logs.FilterMessage("The job is under way").All()
+		if len(said) == 0 {
+			return nil
+		}
+		return said[len(said)-1].ContextMap()
+	}
+	var said map[string]any
 	w.sink.onBatch = func(n int) error {
-		if n == 20 { // until then the clock has gone by ten seconds
-			for w.logs.FilterMessage("The job is under way").Len() == 0 {
-				time.Sleep(time.Millisecond)
+		for n == 20 { // until then the clock has gone by ten seconds
+			said = underWay()
+			if events, ok := said["events"].(int64); ok && events > 0 {
+				break
 			}
+			time.Sleep(time.Millisecond)
 		}
 		return nil
 	}
 	w.run()
-	said := w.logs.FilterMessage("The job is under way").All()[0].ContextMap()
-	require.Positive(t, said["events"])
 	require.Positive(t, said["remaining_bytes"])
+	require.Contains(t, said, "eta")
 	last := w.logs.FilterMessage(saidFinished).All()[0].ContextMap()
 	require.EqualValues(t, 500, last["events"])
 	require.EqualValues(t, 0, last["remaining_bytes"])
@@ -574,17 +438,6 @@ func TestTheRateLimitHoldsEventsBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 20, r.batchEvents, "a batch is not more than a second's")
 	require.NoError(t, r.Shutdown(context.Background()))
-}
-
-// stillClock goes on when somebody waits.
-type stillClock struct{ now time.Time }
-
-func (c *stillClock) Now() time.Time { return c.now }
-func (c *stillClock) After(d time.Duration) <-chan time.Time {
-	c.now = c.now.Add(d)
-	done := make(chan time.Time, 1)
-	done <- c.now
-	return done
 }
 
 func TestAnEventWithoutAnIDGetsTheSameOneWheneverItIsRead(t *testing.T) {
