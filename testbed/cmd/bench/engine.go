@@ -42,10 +42,10 @@ func (b *bench) startEngine(ctx context.Context) (context.Context, *engine, erro
 		running, died := context.WithCancelCause(ctx)
 		e := &engine{tcp: addrs[0], dir: dir, ch: &chhttp.Client{URL: "http://" + addrs[1]}, release: died}
 		e.Engine = clickhouseengine.New(clickhouseengine.Options{
-			DataDir: dir, TCPAddr: addrs[0], HTTPAddr: addrs[1], Databases: []string{database},
+			DataDir: dir, TCPAddr: addrs[0], HTTPAddr: addrs[1], Databases: []string{database}, Unconfined: true, // it reads and writes the lake's files
 			Users: []clickhouseengine.User{{
 				Name:   clickhouseengine.InternalUser,
-				Grants: append(clickhouseengine.DefaultGrants(), "SYSTEM MERGES ON *.*"),
+				Grants: append(clickhouseengine.DefaultGrants(), "SYSTEM MERGES ON *.*", "READ, WRITE ON FILE"),
 			}},
 			OnDown: func(err error) { died(fmt.Errorf("ClickHouse died: %w", err)) },
 		})
