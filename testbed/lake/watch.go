@@ -40,6 +40,7 @@ type Watcher struct {
 	files     map[string]*watched
 	catalogue map[string]*watched
 	round     int
+	all       bool // looks at every file in this round
 
 	mu   sync.Mutex
 	seen Seen // guarded by mu
@@ -75,11 +76,19 @@ func Watch(source Source, every time.Duration, flaky bool) *Watcher {
 			case <-tick.C:
 			}
 		}
+		// Once more, and at all files.
+		ctx, cancel := context.WithTimeout(context.Background(), lastLook)
+		defer cancel()
+		w.all = true
+		w.look(ctx)
 	}()
 	return w
 }
 
-// Stop ends it and says what it saw.
+// lastLook bounds the last one.
+const lastLook = 30 * time.Second
+
+// Stop looks a last time, at every file, and says what it saw.
 func (w *Watcher) Stop() Seen {
 	w.stop()
 	<-w.done
@@ -158,7 +167,7 @@ func (w *Watcher) lookAt(ctx context.Context, known map[string]*watched, e Entry
 		f.there = w.round
 	}
 	// The catalogue changes all the time; files are not to.
-	if e.Version == "" && (f == nil || path.Ext(e.Key) != ".parquet" || f.slot == w.round%slots) {
+	if e.Version == "" && (f == nil || path.Ext(e.Key) != ".parquet" || w.all || f.slot == w.round%slots) {
 		var err error
 		if e.Version, err = w.source.Version(ctx, e.Key); err != nil {
 			w.gone(ctx, e.Key, f, err)

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/testbed/lag"
+	"github.com/millrace/millrace/testbed/lake"
+	"github.com/millrace/millrace/testbed/load"
+	"github.com/millrace/millrace/testbed/pythontest"
+)
+
+// lakeMaxAge says how long an event waits for its file.
+const lakeMaxAge = "MILLRACE_LAKE_MAX_AGE"
+
+func (i *instance) lake() lake.Directory { return lake.Directory(filepath.Join(i.data, "lake")) }
+
+// startLake runs an instance whose files are closed after that time.
+func startLake(t *testing.T, maxAge string, overlays ...overlay) *instance {
+	t.Helper()
+	i := newInstance(t, overlays...)
+	i.fixed = map[string]string{lakeMaxAge: maxAge}
+	i.start(t)
+	t.Cleanup(func() { i.stop(t) })
+	return i
+}
+
+// awaitFiles waits until all that was acknowledged is in files, and they are in the catalogues.
+func (i *instance) awaitFiles(t *testing.T, lakes ...lake.Directory) {
+	t.Helper()
+	i.awaitDelivered(t)
+	await(t, "what is staged becomes files", func() bool {
+		n, err := lag.Staged(t.Context(), i.url("MILLRACE_METRICS", ""))
+		return err == nil && n == 0
+	})
+	for _, l := range lakes {
+		await(t, "the catalogue has every file", func() bool {
+			files, added, err := lake.Counts(t.Context(), l)
+			return err == nil && files == added && files > 0
+		})
+	}
+}
+
+// requireLake holds the lake to one row for every event that was sent, with its values, and to its catalogue.
+func requireLake(t *testing.T, l lake.Directory, r *load.Run) *lake.Contents {
+	t.Helper()
+	contents := lake.Open(l)
+	c, err := load.Compare(r.Manifest(), contents.Rows(t.Context()), load.CompareOptions{Deduplicated: true})
+	require.NoError(t, err)
+	require.True(t, c.OK(), "%s %v", c.Verdict(), c.Samples)
+	require.NoError(t, contents.CheckCatalogue(t.Context()))
+	require.Empty(t, contents.Faults)
+	require.Equal(t, c.Matched, contents.Count)
+	require.NotZero(t, contents.Failed)
+	return contents
+}
+
+// A user's first questions to the lake.
+const askLake = `
+import sys, json, duckdb
+lake = sys.argv[1]
+events = duckdb.read_parquet(lake + "/event_name=*/**/*.parquet", union_by_name=True, hive_partitioning=True)
+failed = duckdb.read_parquet(lake + "/failed_events/**/*.parquet", union_by_name=True, hive_partitioning=True)
+ask = lambda sql: duckdb.sql(sql).fetchall()
+print(json.dumps({
+  "events": ask("select count(*) from events")[0][0],
+  "unique": ask("select count(distinct event_id) from (select event_id from events union all select event_id from failed)")[0][0],
+  "failed": ask("select count(*) from failed")[0][0],
+  "by_name": dict(ask("select event_name, count(*) from events group by all")),
+  "cents": int(ask("select coalesce(sum(total), 0) * 100 from events")[0][0]),
+  "type_of_total": ask("select any_value(typeof(total)) from events")[0][0],
+  "with_folder": ask("select count(*) from events where hour = strftime(event_time at time zone 'UTC', '%H') and event_name = 'order_completed'")[0][0],
+}))`
+
+func TestTheLakeHasEveryEventOnce(t *testing.T) {
+	t.Parallel()
+	i := startLake(t, "1s")
+	w := lake.Watch(i.lake(), watchInterval, false)
+	r := newRun(t, i, "lake", 11, 10_000, nil)
+	require.NoError(t, r.Do(context.Background()))
+	i.awaitFiles(t, i.lake())
+	seen := w.Stop()
+	require.Empty(t, seen.Faults)
+	contents := requireLake(t, i.lake(), r)
+	require.Equal(t, contents.Files, seen.Files)
+	requireStored(t, i, r, load.CompareOptions{})
+
+	type answer struct {
+		Events, Unique, Failed int64
+		ByName                 map[string]int64 `json:"by_name"`
+		Cents                  int64
+		TypeOfTotal            string `json:"type_of_total"`
+		WithFolder             int64  `json:"with_folder"`
+	}
+	want := answer{Unique: 10_000, ByName: map[string]int64{}, TypeOfTotal: "DECIMAL(18,2)"}
+	for _, e := range r.Manifest().Entries() {
+		if e.Failed() {
+			want.Failed++
+			continue
+		}
+		want.Events++
+		want.ByName[e.Name]++
+		want.Cents += e.Total
+	}
+	want.WithFolder = want.ByName["order_completed"]
+	var have answer
+	require.NoError(t, json.Unmarshal([]byte(pythontest.Run(t, askLake, string(i.lake()))), &have))
+	require.Equal(t, want, have)
+}
+
+// watchInterval is how often a reader lists the lake.
+const watchInterval = 50 * time.Millisecond
+
+// What is staged waits for its file through a stop and a kill.
+func TestStagedEventsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	i := startLake(t, "1h")
+	r := newRun(t, i, "staged", 12, 3000, nil)
+	require.NoError(t, r.Do(context.Background()))
+	i.awaitDelivered(t)
+	staged := func() int64 {
+		n, err := lag.Staged(t.Context(), i.url("MILLRACE_METRICS", ""))
+		require.NoError(t, err)
+		return n
+	}
+	require.EqualValues(t, 3000, staged())
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		i.end(t, signal)
+		i.start(t)
+		i.awaitDelivered(t)
+		require.EqualValues(t, 3000, staged(), "after %s", signal)
+		files, err := i.lake().List(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, files, "an hour is not over")
+	}
+	// They were staged longer ago than a second.
+	i.end(t, syscall.SIGTERM)
+	i.env[lakeMaxAge] = "1s"
+	i.start(t)
+	i.awaitFiles(t, i.lake())
+	requireLake(t, i.lake(), r)
+}
+
+// Two exporters behind one log, in one pipeline and each in its own, have a lake each.
+func TestTwoLakesBehindOneLog(t *testing.T) {
+	t.Parallel()
+	f := func(name, pipelines string, seed uint64) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := t.TempDir()
+			dirs := []lake.Directory{lake.Directory(filepath.Join(base, "a")), lake.Directory(filepath.Join(base, "b"))}
+			i := startLake(t, "1s", overlay(fmt.Sprintf(`{exporters: {
+				parquet/a: {directory: %q, staging: {directory: %q}, file: {max_age: 1s}},
+				parquet/b: {directory: %q, staging: {directory: %q}, file: {max_age: 1s}, partition_by: "tenant={tenant}/date={date}"}},
+				service: {pipelines: {%s}}}`,
+				dirs[0], filepath.Join(base, "staging-a"), dirs[1], filepath.Join(base, "staging-b"), pipelines)))
+			r := newRun(t, i, "two", seed, 3000, nil)
+			require.NoError(t, r.Do(context.Background()))
+			i.awaitFiles(t, dirs...)
+			a, b := requireLake(t, dirs[0], r), requireLake(t, dirs[1], r)
+			require.Greater(t, a.Files, b.Files, "by event and hour there are more")
+			requireStored(t, i, r, load.CompareOptions{})
+			// Both say of the log's partitions that they have all of them.
+			records, err := lag.Records(t.Context(), i.url(admin, ""))
+			require.NoError(t, err)
+			for _, l := range []*lake.Contents{a, b} {
+				have := make([]uint64, len(records))
+				for p, n := range l.Log {
+					have[p.Number] += uint64(n)
+				}
+				require.True(t, slices.Equal(records, have), "%v and %v", records, have)
+			}
+		})
+	}
+	f("in one pipeline", `logs/lake: {exporters: [parquet/a, parquet/b]}`, 13)
+	f("in pipelines of their own", `logs/lake: {exporters: [parquet/a]}, logs/other: {receivers: [event_log], exporters: [parquet/b]}`, 14)
+}
