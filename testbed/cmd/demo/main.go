@@ -2,7 +2,7 @@
 
 // Command demo does Millrace's main job once, for people to see: it starts the quickstart configuration on a
 // fresh data directory, sends a million events of a simulated shop over OTLP and Segment's API, holds what
-// ClickHouse has against what was sent, event for event, and asks what an analyst would ask.
+// ClickHouse has against what was sent, event for event, asks what an analyst would ask, and reads the same from the lake's files.
 //
 // Each flag has an environment variable, so that `make demo` can be told: DEMO_EVENTS, DEMO_KEEP, DEMO_SEED,
 // DEMO_DUPLICATES, DEMO_DATA_DIR, DEMO_BINARY. Addresses are those of the quickstart (MILLRACE_OTLP_GRPC and so on); a default
@@ -85,7 +85,7 @@ func env(name, otherwise string) string {
 const readyTimeout = 90 * time.Second
 
 func run(ctx context.Context, out *term.Out, o *options) (err error) {
-	out.Printf("\n%s\n%s\n", out.Bold("Millrace: business events in, typed ClickHouse rows out"),
+	out.Printf("\n%s\n%s\n", out.Bold("Millrace: business events in, typed ClickHouse rows and Parquet files out"),
 		out.Dim(fmt.Sprintf("One binary takes %s events of a simulated shop over OTLP and Segment's API.", term.Number(o.events))))
 
 	heading(out, 1, "Start")
@@ -134,7 +134,12 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 		return err
 	}
 
-	heading(out, 5, "Go on")
+	heading(out, 5, "Read the lake")
+	if err := showLake(ctx, out, o, ch, p); err != nil {
+		return err
+	}
+
+	heading(out, 6, "Go on")
 	if err := goOn(ctx, out, o, places, ch); err != nil {
 		return err
 	}
@@ -247,7 +252,7 @@ func check(ctx context.Context, out *term.Out, o *options, r *load.Run, ch *chht
 // deliveryTimeout bounds what comes after the last acknowledgement.
 const deliveryTimeout = 2 * time.Minute
 
-// awaitDelivered waits until ClickHouse has what the log has acknowledged, and shows what is left.
+// awaitDelivered waits until ClickHouse has, and the lake's staging, what the log has acknowledged, and shows what is left.
 func awaitDelivered(ctx context.Context, out *term.Out, places map[string]*place, p *child.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
 	defer cancel()
@@ -267,7 +272,7 @@ func awaitDelivered(ctx context.Context, out *term.Out, places map[string]*place
 			return
 		}
 		shown = time.Now()
-		out.Live(fmt.Sprintf("  %s acknowledged events are on their way from the log to ClickHouse", term.Number(left)))
+		out.Live(fmt.Sprintf("  %s acknowledged events are on their way from the log to ClickHouse and the lake", term.Number(left)))
 	})
 	out.ClearLive()
 	select {

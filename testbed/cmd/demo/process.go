@@ -25,7 +25,7 @@ func start(o *options, places map[string]*place) (*child.Process, error) {
 		return nil, fmt.Errorf("starting the collector: %w", err)
 	}
 	cmd := exec.Command(o.binary, "--config", o.config)
-	cmd.Env = append(os.Environ(), "MILLRACE_DATA_DIR="+o.dataDir)
+	cmd.Env = append(os.Environ(), "MILLRACE_DATA_DIR="+o.dataDir, lakeMaxAge+"="+env(lakeMaxAge, demoLakeMaxAge))
 	for name, p := range places {
 		cmd.Env = append(cmd.Env, name+"="+p.addr)
 	}
