@@ -27,13 +27,12 @@ const (
 
 // encoder turns staged pieces into row groups. It is the worker's, and keeps its memory between them.
 type encoder struct {
-	x      *parquetExporter
-	layout *fileLayout // that join is for
-	join   *columns.Join
-	piece  []byte
-	block  []byte
-	order  []uint32
-	keys   []sortKey
+	x     *parquetExporter
+	join  columns.Join
+	piece []byte
+	block []byte
+	order []uint32
+	keys  []sortKey
 }
 
 // group returns how many of the pieces make the next row group: as many as fit, and at least one.
@@ -56,10 +55,7 @@ func (x *parquetExporter) full(l *lot) bool {
 
 // encode writes pieces as one row group.
 func (e *encoder) encode(w *parquetfile.Writer, layout *fileLayout, pieces []piece) error {
-	if e.layout != layout {
-		e.layout, e.join = layout, columns.NewJoin(layout.fields)
-	}
-	e.join.Reset()
+	e.join.Reset(layout.fields)
 	for i := range pieces {
 		if err := e.add(&pieces[i]); err != nil {
 			return err

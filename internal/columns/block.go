@@ -43,7 +43,8 @@ func AppendBlock(dst []byte, rows int, cols []native.Column) []byte {
 // ErrBlock says that bytes are no block of these columns.
 var ErrBlock = errors.New("the block is damaged")
 
-// Join puts the rows of many blocks of equal columns behind one another. It is owned by one goroutine at a time.
+// Join puts the rows of many blocks of equal columns behind one another. Its zero value is ready after Reset. It is owned by one
+// goroutine at a time.
 type Join struct {
 	fields  []Field
 	columns []joined
@@ -60,19 +61,16 @@ type joined struct {
 	remap   []uint32
 }
 
-// NewJoin returns a Join for blocks of these columns.
-func NewJoin(fields []Field) *Join {
-	j := &Join{fields: fields, columns: make([]joined, len(fields)), vectors: make([]parquetfile.Vector, len(fields))}
-	j.Reset()
-	return j
-}
-
 // Rows so far.
 func (j *Join) Rows() int { return j.rows }
 
-// Reset empties it and keeps its memory.
-func (j *Join) Reset() {
-	j.rows = 0
+// Reset empties it, keeps its memory, and readies it for blocks of these columns.
+func (j *Join) Reset(fields []Field) {
+	j.rows, j.fields = 0, fields
+	if more := len(fields) - len(j.columns); more > 0 {
+		j.columns = append(j.columns, make([]joined, more)...)
+		j.vectors = append(j.vectors, make([]parquetfile.Vector, more)...)
+	}
 	for i := range j.columns {
 		c := &j.columns[i]
 		clear(c.numbers)
@@ -117,7 +115,7 @@ const maxBlockRows = 1 << 26
 
 // Vectors returns all columns with all rows. They are valid until the next call of Add or Reset.
 func (j *Join) Vectors() []parquetfile.Vector {
-	for i := range j.columns {
+	for i := range j.fields {
 		c, f := &j.columns[i], &j.fields[i]
 		j.vectors[i] = parquetfile.Vector{}
 		if c.rows == 0 && (f.Nullable || f.Repeated) {
@@ -141,7 +139,7 @@ func (j *Join) Vectors() []parquetfile.Vector {
 		}
 		j.vectors[i] = v
 	}
-	return j.vectors
+	return j.vectors[:len(j.fields)]
 }
 
 // fill appends NULLs, or empty lists, up to n rows.

@@ -43,7 +43,8 @@ var makeViews = sync.OnceValues(func() (*views, error) {
 	}
 	l := columns.New(snap, "product_viewed", nil)
 	block := columns.NewEvents(l, "JSON")
-	join := columns.NewJoin(columns.Fields(l))
+	var join columns.Join
+	join.Reset(columns.Fields(l))
 	var r event.Reader
 	for join.Rows() < rows {
 		block.Reset()

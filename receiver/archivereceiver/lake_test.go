@@ -66,9 +66,9 @@ func fileOf(t testing.TB, fields []columns.Field, group int, blocks [][]byte, me
 	var b bytes.Buffer
 	w, err := parquetfile.NewWriter(&b, cols, parquetfile.Options{PageBytes: 16 << 10})
 	require.NoError(t, err)
-	join := columns.NewJoin(fields)
+	var join columns.Join
 	for len(blocks) > 0 {
-		join.Reset()
+		join.Reset(fields)
 		for len(blocks) > 0 && join.Rows() < group {
 			require.NoError(t, join.Add(blocks[0]))
 			blocks = blocks[1:]
