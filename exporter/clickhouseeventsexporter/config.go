@@ -49,6 +49,8 @@ type Config struct {
 	Cluster      string      `mapstructure:"cluster"`
 	Events       TableConfig `mapstructure:"events"`
 	FailedEvents TableConfig `mapstructure:"failed_events"`
+	// Existing says what becomes, behind an event_log, of an event that the table has already by its ID: store or skip.
+	Existing string `mapstructure:"existing"`
 	// Deduplication is of use behind an event_log.
 	Deduplication DeduplicationConfig `mapstructure:"deduplication"`
 
@@ -151,6 +153,7 @@ func createDefaultConfig() component.Config {
 			Name: "failed_events", Engine: "MergeTree",
 			PartitionBy: "toYYYYMM(received_time)", OrderBy: "(tenant_id, received_time)",
 		},
+		Existing:      existingStore,
 		Deduplication: DeduplicationConfig{Window: 10_000, ReplicatedWindow: 7 * 24 * time.Hour, Writers: 1, Views: viewsRefuse},
 		TimeoutConfig: exporterhelper.TimeoutConfig{Timeout: 30 * time.Second},
 		RetryConfig:   retry,
@@ -196,6 +199,9 @@ func (c *Config) Validate() error {
 	case "lz4", "zstd", "none":
 	default:
 		fail("compression: %q is unknown: use lz4, zstd or none", c.Compression)
+	}
+	if c.Existing != existingStore && c.Existing != existingSkip {
+		fail("existing: %q is unknown: use store, or skip to leave out events that the table has already", c.Existing)
 	}
 	if c.DialTimeout <= 0 {
 		fail("dial_timeout: %s is not positive: use a duration such as 5s", c.DialTimeout)

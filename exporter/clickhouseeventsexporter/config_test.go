@@ -33,6 +33,7 @@ func TestAMistakeIsOneLineThatNamesFieldValueAndMend(t *testing.T) {
 	f(map[string]any{"cluster": "`"}, "cluster: \"`\" is not an identifier: use letters, digits and _, and begin with a letter")
 	f(map[string]any{"failed_events": map[string]any{"name": "events"}}, `failed_events.name: "events" is the events table's name too: name another`)
 	f(map[string]any{"compression": "gzip"}, `compression: "gzip" is unknown: use lz4, zstd or none`)
+	f(map[string]any{"existing": "replace"}, `existing: "replace" is unknown: use store, or skip to leave out events that the table has already`)
 	f(map[string]any{"dial_timeout": "0s"}, `dial_timeout: 0s is not positive: use a duration such as 5s`)
 	f(map[string]any{"events": map[string]any{"engine": "Log"}}, `events.engine: "Log" is not of the MergeTree family: use MergeTree or a relative of it`)
 	f(map[string]any{"events": map[string]any{"order_by": ""}}, `events.order_by is empty: give an expression, such as "(tenant_id, event_time)"`)

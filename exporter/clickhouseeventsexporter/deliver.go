@@ -203,9 +203,18 @@ func (r *run) begin(ctx context.Context) error {
 	events, failed := r.eventsStage(), r.failedStage()
 	events.ledger().begin(events.insertion(""))
 	failed.ledger().begin(failed.insertion(""))
-	if groups := events.cut(&r.plan.events.pieces[0]); len(groups) > 1 {
-		events.split(groups)
+	skipped, err := events.leaveOutExisting(ctx)
+	if err != nil {
+		return err
+	}
+	if skipped > 0 {
 		r.built = builtNothing
+	}
+	if len(r.plan.events.pieces) > 0 {
+		if groups := events.cut(&r.plan.events.pieces[0]); len(groups) > 1 {
+			events.split(groups)
+			r.built = builtNothing
+		}
 	}
 	if err := r.keep(name, value); err != nil {
 		return err
@@ -213,6 +222,7 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.bind(ctx); err != nil {
 		return err
 	}
+	events.countSkipped(ctx, skipped)
 	failpoint.Reach(failpoint.PlanBound)
 	return nil
 }

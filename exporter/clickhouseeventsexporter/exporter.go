@@ -40,7 +40,8 @@ type eventsExporter struct {
 
 	sink    sink
 	ledgers struct{ events, failed *ledger } // set by start
-	kept    sync.Map                         // keptKey to true: the layouts that pipelines have kept; any goroutine
+	noLog   sync.Once
+	kept    sync.Map // keptKey to true: the layouts that pipelines have kept; any goroutine
 
 	// Set by start, before the first batch.
 	registry schema.Registry
@@ -170,6 +171,11 @@ func (x *eventsExporter) shutdown(context.Context) error {
 // On a crash or a lost connection between the INSERT and its acknowledgement, the sender's retry stores the
 // batch twice.
 func (x *eventsExporter) consumeLogs(ctx context.Context, ld plog.Logs) error {
+	if x.cfg.Existing == existingSkip {
+		x.noLog.Do(func() {
+			x.logger.Warn("existing: skip does nothing without an event_log before this exporter: events that the table has are stored again")
+		})
+	}
 	layout, err := x.tables.ensure(ctx, x.registry.Snapshot())
 	if err != nil {
 		return err

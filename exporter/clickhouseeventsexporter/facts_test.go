@@ -181,6 +181,12 @@ func TestTheUserNeedsOnlyTheRightsOfTheReadmeBehindALog(t *testing.T) {
 	x.engine.Exec("TRUNCATE TABLE events SYNC")
 	require.NoError(t, x.ConsumeLogs(c.attempt(t, 0, 2, true), ld))
 	require.Equal(t, "10/10\t0/0", x.counts())
+
+	log := x.change
+	x.change = func(c *Config) { log(c); skipping(c) }
+	x.restart()
+	require.NoError(t, x.ConsumeLogs(c.attempt(t, 100, 1, false), ld))
+	require.Equal(t, "10/10\t0/0", x.counts())
 }
 
 // TestAnINSERTInDoubtWaitsWhereTheColumnDeliveryWasDropped would store it twice: the table cannot be asked any more.

@@ -83,8 +83,6 @@ func (in *inserter) insert(ctx context.Context, table string, block proto.Input,
 	} else if !in.replicated(table) {
 		query.Settings = plainSettings
 	}
-	// ch-go reads on until the deadline whatever becomes of the context, and of what is to be sent.
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	var refused error
 	for i := range block {
 		if g, ok := block[i].Data.(*guard); ok {
@@ -94,11 +92,21 @@ func (in *inserter) insert(ctx context.Context, table string, block proto.Input,
 			}
 		}
 	}
-	err = conn.Do(ctx, query)
+	if err := in.do(ctx, conn, query, &refused); err != nil {
+		return ack, fmt.Errorf("inserting into %s.%s: %w", in.cfg.Database, table, err)
+	}
+	return ack, nil
+}
+
+// do sends a query and gives the connection back, or closes it. What is in refused by then goes before other errors.
+func (in *inserter) do(ctx context.Context, conn *connection, query ch.Query, refused *error) error {
+	// ch-go reads on until the deadline whatever becomes of the context, and of what is to be sent.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	err := conn.Do(ctx, query)
 	whole := stop()
 	switch {
-	case refused != nil:
-		err = refused
+	case *refused != nil:
+		err = *refused
 	case err != nil && ctx.Err() != nil: // what closing it came to says less
 		err = fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
@@ -106,12 +114,21 @@ func (in *inserter) insert(ctx context.Context, table string, block proto.Input,
 		if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, ch.ErrClosed) {
 			err = errors.Join(err, closeErr)
 		}
-		return ack, fmt.Errorf("inserting into %s.%s: %w", in.cfg.Database, table, err)
+		return err
 	}
 	if whole {
 		in.give(conn)
 	}
-	return ack, nil
+	return nil
+}
+
+// ask runs a SELECT, whose answer goes where the query says.
+func (in *inserter) ask(ctx context.Context, query ch.Query) error {
+	conn, err := in.take(ctx)
+	if err != nil {
+		return err
+	}
+	return in.do(ctx, conn, query, new(error))
 }
 
 // replicated says whether the table is one that deduplicates without being told to.

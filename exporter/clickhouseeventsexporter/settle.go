@@ -44,7 +44,7 @@ func (r *run) carryOut(ctx context.Context) error {
 }
 
 // begin says what the table of failed events is to get: one piece, which is a function of what is bound already, or
-// several, which are bound.
+// several, or what the table lacks, which are bound.
 func (s *stage) begin(ctx context.Context) error {
 	s.plan.next = 1
 	s.plan.pieces = []piece{{rows: spans{{0, s.batch.Len()}}}}
@@ -53,21 +53,40 @@ func (s *stage) begin(ctx context.Context) error {
 	if err := s.prepare(p); err != nil {
 		return err
 	}
-	groups := s.cut(p)
-	if len(groups) < 2 {
+	groups, asks := s.cut(p), s.cfg.Existing == existingSkip && s.rows() > 0
+	if len(groups) < 2 && !asks {
 		return nil
 	}
 	if !p.fresh {
 		// With another configuration an earlier attempt may have sent it as one.
-		if !s.facts.exact {
+		if !s.facts.exact && !asks {
 			return nil
 		}
-		if have, err := s.count(ctx, s.token(p)); err != nil || have > 0 {
-			return err
+		if s.facts.exact {
+			if have, err := s.count(ctx, s.token(p)); err != nil || have > 0 {
+				return err
+			}
 		}
 	}
-	s.split(groups)
-	return s.bindPieces(ctx)
+	skipped, err := s.leaveOutExisting(ctx)
+	if err != nil {
+		return err
+	}
+	if skipped > 0 {
+		groups = nil
+		if len(s.plan.pieces) > 0 {
+			groups = s.cut(&s.plan.pieces[0])
+		}
+	}
+	if len(groups) > 1 {
+		s.split(groups)
+	}
+	// In any case, so that what is asked for is asked before anything is sent.
+	if err := s.bindPieces(ctx); err != nil {
+		return err
+	}
+	s.countSkipped(ctx, skipped)
+	return nil
 }
 
 // token of a piece's INSERT. The exporter is part of it, since two of them can have parts of one delivery, by a routing
@@ -417,12 +436,8 @@ func (s *stage) where(token string) (string, []any) {
 func (s *stage) count(ctx context.Context, token string) (int, error) {
 	ctx, cancel := s.timeout(ctx)
 	defer cancel()
-	if s.facts.replicated {
-		// The rows may be on another replica.
-		sync := "SYSTEM SYNC REPLICA " + quote(s.cfg.Database) + "." + quote(s.table) + " LIGHTWEIGHT"
-		if err := s.conn.Exec(ctx, sync); err != nil {
-			return 0, fmt.Errorf("waiting for the replica (it needs GRANT SYSTEM SYNC REPLICA): %w", err)
-		}
+	if err := s.sync(ctx); err != nil {
+		return 0, err
 	}
 	sql, args := s.where(token)
 	var n uint64
@@ -430,6 +445,18 @@ func (s *stage) count(ctx context.Context, token string) (int, error) {
 		return unasked, fmt.Errorf("asking %s.%s for rows of a repeated INSERT (it needs GRANT SELECT): %w", s.cfg.Database, s.table, err)
 	}
 	return int(n), nil
+}
+
+// sync waits for what other replicas have.
+func (s *stage) sync(ctx context.Context) error {
+	if !s.facts.replicated {
+		return nil
+	}
+	sync := "SYSTEM SYNC REPLICA " + quote(s.cfg.Database) + "." + quote(s.table) + " LIGHTWEIGHT"
+	if err := s.conn.Exec(ctx, sync); err != nil {
+		return fmt.Errorf("waiting for the replica (it needs GRANT SYSTEM SYNC REPLICA): %w", err)
+	}
+	return nil
 }
 
 // rowKey tells rows of one INSERT apart, as far as their partition can differ by what partitions.go understands.

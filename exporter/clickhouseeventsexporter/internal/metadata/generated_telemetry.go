@@ -32,6 +32,7 @@ type TelemetryBuilder struct {
 	ExporterClickhouseEventsReplays        metric.Int64Counter
 	ExporterClickhouseEventsRows           metric.Int64Counter
 	ExporterClickhouseEventsSchemaChanges  metric.Int64Counter
+	ExporterClickhouseEventsSkipped        metric.Int64Counter
 	ExporterClickhouseEventsWindowChecks   metric.Int64Counter
 }
 
@@ -99,6 +100,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_clickhouse_events_schema_changes",
 		metric.WithDescription("Statements run to create or extend tables. [Alpha]"),
 		metric.WithUnit("{statement}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterClickhouseEventsSkipped, err = builder.meter.Int64Counter(
+		"otelcol_exporter_clickhouse_events_skipped",
+		metric.WithDescription("Events that were not stored because the table had them already, with existing set to skip. [Alpha]"),
+		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterClickhouseEventsWindowChecks, err = builder.meter.Int64Counter(

@@ -25,6 +25,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ExporterClickhouseEventsReplays.Add(context.Background(), 1)
 	tb.ExporterClickhouseEventsRows.Add(context.Background(), 1)
 	tb.ExporterClickhouseEventsSchemaChanges.Add(context.Background(), 1)
+	tb.ExporterClickhouseEventsSkipped.Add(context.Background(), 1)
 	tb.ExporterClickhouseEventsWindowChecks.Add(context.Background(), 1)
 	AssertEqualExporterClickhouseEventsFailed(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
@@ -42,6 +43,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterClickhouseEventsSchemaChanges(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterClickhouseEventsSkipped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterClickhouseEventsWindowChecks(t, testTel,
