@@ -141,7 +141,7 @@ func (e *Engine) confine() error {
 		if dirs[i], err = filepath.Abs(dir); err != nil {
 			return fmt.Errorf("finding readable directory %q: %w", dir, err)
 		}
-		if err := os.MkdirAll(dirs[i], 0o750); err != nil {
+		if err := os.MkdirAll(dirs[i], 0o755); err != nil { //nolint:gosec // as whoever writes the files would
 			return fmt.Errorf("creating readable directory: %w", err)
 		}
 	}
