@@ -22,7 +22,7 @@ const metric = "otelcol_event_log_lag_events{"
 // Events asks the collector's metrics endpoint, an http:// address without a path, for the records that consumers have
 // not acknowledged. It is 0 where no log is.
 func Events(ctx context.Context, endpoint string) (int64, error) {
-	n, err := sum(ctx, endpoint, metric)
+	n, err := Sum(ctx, endpoint, metric)
 	if errors.Is(err, errNoMetric) {
 		return 0, nil
 	}
@@ -31,8 +31,8 @@ func Events(ctx context.Context, endpoint string) (int64, error) {
 
 var errNoMetric = errors.New("the collector does not say")
 
-// sum adds up a metric's samples over all its attributes.
-func sum(ctx context.Context, endpoint, name string) (int64, error) {
+// Sum adds up the samples of the metrics whose name begins so, over all attributes. It is an error where there is none.
+func Sum(ctx context.Context, endpoint, name string) (int64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/metrics", nil)
 	if err != nil {
 		return 0, err
@@ -66,12 +66,12 @@ func sum(ctx context.Context, endpoint, name string) (int64, error) {
 // Staged asks the collector's metrics endpoint for the rows that Parquet exporters hold and that are in no file yet. It is an error
 // if no exporter says.
 func Staged(ctx context.Context, endpoint string) (int64, error) {
-	return sum(ctx, endpoint, "otelcol_exporter_parquet_staged_rows")
+	return Sum(ctx, endpoint, "otelcol_exporter_parquet_staged_rows")
 }
 
 // PublishFailures asks how often Parquet exporters could not store a file, since the collector's start.
 func PublishFailures(ctx context.Context, endpoint string) (int64, error) {
-	return sum(ctx, endpoint, "otelcol_exporter_parquet_publish_failures")
+	return Sum(ctx, endpoint, "otelcol_exporter_parquet_publish_failures")
 }
 
 // Await returns when every consumer has acknowledged everything, or with an error when ctx ends. progress, which may
@@ -158,6 +158,9 @@ func Behind(ctx context.Context, admin, consumer string) (n uint64, err error) {
 	for _, c := range s.Consumers {
 		if c.Consumer != consumer {
 			continue
+		}
+		if len(c.Delivered) != len(s.Positions) {
+			return 0, fmt.Errorf("the log has %d partitions, and consumer %q has %d", len(s.Positions), consumer, len(c.Delivered))
 		}
 		for p, at := range c.Delivered {
 			n += s.Positions[p].Next - min(at, s.Positions[p].Next)

@@ -167,6 +167,17 @@ func (m *Manifest) entry(i int) Entry {
 	return e
 }
 
+// Mend takes events that were bad in that way for good ones from now on: a schema was changed, and they came again.
+func (m *Manifest) Mend(bad BadKind) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.entries {
+		if m.entries[i].bad == bad {
+			m.entries[i].bad = Good
+		}
+	}
+}
+
 // Summary counts what a manifest holds. Events are unique ones, the others are copies.
 type Summary struct {
 	Events         int64            `json:"events"`          // sent at least once
