@@ -423,10 +423,13 @@ func (h *harness) awaitIDs(want ...string) {
 }
 
 // idle says whether nothing is staged.
-func (h *harness) idle() bool {
+func (h *harness) idle() bool { return h.waiting() == 0 }
+
+// waiting is for how many files rows are staged.
+func (h *harness) waiting() int {
 	h.x.mu.Lock()
 	defer h.x.mu.Unlock()
-	return len(h.x.lots) == 0
+	return len(h.x.lots)
 }
 
 func (h *harness) await(condition func() bool) {
