@@ -62,6 +62,8 @@ type FileConfig struct {
 	// CompressionLevel of zstd, 1 to 22.
 	CompressionLevel int               `mapstructure:"compression_level"`
 	BloomFilter      BloomFilterConfig `mapstructure:"bloom_filter"`
+	// Compatibility is standard, or spark for files that Spark 3.x reads as they are.
+	Compatibility string `mapstructure:"compatibility"`
 	// MaxOpen files at a time. Events beyond that share files under __HIVE_DEFAULT_PARTITION__.
 	MaxOpen int `mapstructure:"max_open"`
 	// Writer is named in every file. Empty: the host's name.
@@ -103,7 +105,7 @@ func createDefaultConfig() component.Config {
 		Staging:           StagingConfig{Directory: "./data/staging", MaxBytes: 10 << 30, SegmentBytes: 64 << 20},
 		File: FileConfig{
 			MaxAge: 10 * time.Minute, TargetBytes: 128 << 20, RowGroupRows: 1 << 17, RowGroupBytes: 128 << 20, PageBytes: 256 << 10,
-			CompressionLevel: 3, MaxOpen: 1000,
+			CompressionLevel: 3, Compatibility: standard, MaxOpen: 1000,
 			BloomFilter: BloomFilterConfig{
 				Columns:        []string{"event_id", "user_id", "anonymous_id", "session_id", "trace_id"},
 				FalsePositives: 0.01,
@@ -157,6 +159,9 @@ func (c *Config) Validate() error {
 	}
 	if l := c.File.CompressionLevel; l < 1 || l > 22 {
 		fail("file.compression_level: %d is no level of zstd: use 1 to 22", l)
+	}
+	if k := c.File.Compatibility; k != standard && k != spark {
+		fail("file.compatibility: %q is unknown: use standard or spark", k)
 	}
 	if p := c.File.BloomFilter.FalsePositives; len(c.File.BloomFilter.Columns) > 0 && (p < 0.0001 || p > 0.5) {
 		fail("file.bloom_filter.false_positives: %v: use a share between 0.0001 and 0.5, such as 0.01", p)

@@ -38,6 +38,8 @@ type keptLayout struct {
 	Kind    string           `json:"kind"`
 	Subject string           `json:"subject,omitempty"`
 	Columns *columns.Encoded `json:"columns,omitempty"`
+	// Compatibility is that of the time: a file's parts must be of one kind.
+	Compatibility string `json:"compatibility,omitempty"`
 }
 
 // dataset is how the catalogue calls files of this layout.
@@ -83,7 +85,7 @@ func (l *fileLayout) footer() string {
 		for i := range l.columns.Columns {
 			if c, p := &l.columns.Columns[i], place[i]; p != nil {
 				out.Columns = append(out.Columns, parquetfile.LayoutColumn{
-					Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: c.Type.String(),
+					Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: l.typeOf(c.Type).String(),
 				})
 			}
 		}
@@ -113,7 +115,7 @@ func (k keptLayout) ready(bloom []string) (*fileLayout, []byte, error) {
 	}
 	for i, f := range l.fields {
 		l.file = append(l.file, parquetfile.Column{
-			Name: f.Name, Type: f.Type, Optional: f.Nullable, Repeated: f.Repeated, JSON: f.JSON, Bloom: slices.Contains(bloom, f.Name),
+			Name: f.Name, Type: l.typeOf(f.Type), Optional: f.Nullable, Repeated: f.Repeated, JSON: f.JSON, Bloom: slices.Contains(bloom, f.Name),
 		})
 		switch f.Name {
 		case columns.TenantID:
@@ -194,6 +196,9 @@ func (ls *layouts) make(snap *schema.Snapshot, subject string) (*fileLayout, err
 		}
 		encoded := typed.Encode()
 		kept = keptLayout{Kind: parquetfile.KindEvents, Subject: subject, Columns: &encoded}
+	}
+	if c := ls.cfg.File.Compatibility; c != standard {
+		kept.Compatibility = c
 	}
 	l, value, err := kept.ready(ls.cfg.File.BloomFilter.Columns)
 	if err != nil {

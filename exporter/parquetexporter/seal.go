@@ -27,12 +27,13 @@ const (
 
 // encoder turns staged pieces into row groups. It is the worker's, and keeps its memory between them.
 type encoder struct {
-	x     *parquetExporter
-	join  columns.Join
-	piece []byte
-	block []byte
-	order []uint32
-	keys  []sortKey
+	x      *parquetExporter
+	join   columns.Join
+	piece  []byte
+	block  []byte
+	order  []uint32
+	keys   []sortKey
+	memory []adapted
 }
 
 // group returns how many of the pieces make the next row group: as many as fit, and at least one.
@@ -63,6 +64,7 @@ func (e *encoder) encode(w *parquetfile.Writer, layout *fileLayout, pieces []pie
 	}
 	vectors := e.join.Vectors()
 	e.sort(&vectors[layout.tenant], &vectors[layout.time])
+	e.adapt(layout, vectors)
 	if _, err := w.WriteRowGroup(e.join.Rows(), vectors, e.order); err != nil {
 		return fmt.Errorf("encoding a row group: %w", err)
 	}
@@ -130,7 +132,7 @@ func (e *encoder) sort(tenant, at *parquetfile.Vector) {
 func (x *parquetExporter) options(l *fileLayout) parquetfile.Options {
 	return parquetfile.Options{
 		CompressionLevel: x.cfg.File.CompressionLevel, PageBytes: x.cfg.File.PageBytes, BloomFPP: x.cfg.File.BloomFilter.FalsePositives,
-		Sorted: l.sorted, CreatedBy: createdBy,
+		Sorted: l.sorted, CreatedBy: createdBy, OldReaders: l.Compatibility == spark,
 	}
 }
 
