@@ -56,3 +56,41 @@ func TestThroughEndsAtWhatWasThereAtItsBeginning(t *testing.T) {
 	require.ErrorContains(t, err, "to come to [5 9]")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
+
+func TestRecordsAndBehindReadThePositions(t *testing.T) {
+	url := answers(t, "/consumers", `{"positions": [{"next": 5}, {"next": 9}], "consumers": [
+		{"consumer": "logs/a", "delivered": [5, 9]}, {"consumer": "logs/b", "delivered": [3, 2]}, {"consumer": "logs/c", "delivered": [3]}]}`)
+	n, err := Records(t.Context(), url)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{5, 9}, n)
+	f := func(consumer string, want uint64, wantErr string) {
+		t.Helper()
+		n, err := Behind(t.Context(), url, consumer)
+		if wantErr != "" {
+			require.ErrorContains(t, err, wantErr)
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	f("logs/a", 0, "")
+	f("logs/b", 9, "")
+	f("logs/c", 0, "has 1")
+	f("logs/d", 0, "no consumer")
+}
+
+// That nothing is staged is not to be taken from a collector that has not said so.
+func TestStagedAddsUpExportersAndTakesNoSilenceForZero(t *testing.T) {
+	n, err := Staged(t.Context(), answers(t, "/metrics", `# TYPE otelcol_exporter_parquet_staged_rows gauge
+otelcol_exporter_parquet_staged_rows{exporter="parquet/a"} 3
+otelcol_exporter_parquet_staged_rows{exporter="parquet/b"} 4
+otelcol_exporter_parquet_staged_bytes{exporter="parquet/b"} 900
+`))
+	require.NoError(t, err)
+	require.EqualValues(t, 7, n)
+	_, err = Staged(t.Context(), answers(t, "/metrics", fmt.Sprintf(samples, 1, 1)))
+	require.ErrorIs(t, err, errNoMetric)
+	failures, err := PublishFailures(t.Context(), answers(t, "/metrics", "otelcol_exporter_parquet_publish_failures{} 2\n"))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, failures)
+}
