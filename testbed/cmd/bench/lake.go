@@ -93,6 +93,10 @@ func (b *bench) lake(ctx context.Context) (s section, err error) {
 			return s, fmt.Errorf("removing the lake: %w", err)
 		}
 	}
+	replay, replayTable, err := b.replay(ctx, batches)
+	if err != nil {
+		return s, fmt.Errorf("replay: %w", err)
+	}
 	cpu := ours.over(floor)
 	size := series{bytes[0] / theirs[0]}
 	s.tables = append(s.tables, table{
@@ -102,9 +106,10 @@ func (b *bench) lake(ctx context.Context) (s section, err error) {
 			{"CPU, µs; against parquet-go alone", floor.spread(2), ours.spread(2), "**" + fixed(cpu.median(), 2) + "**", cpu.all()},
 			{"bytes; against ClickHouse's Parquet with zstd", theirs.spread(1), bytes.spread(1), "**" + fixed(size.median(), 2) + "**", size.all()},
 		},
-	}, goalTable([]goal{
+	}, replayTable, goalTable([]goal{
 		atMost("CPU an event against the library alone", cpu.median(), 1.5),
 		atMost("bytes an event against ClickHouse's own Parquet", size.median(), 1.1),
+		atLeast("replay: events a second and core against the live path", replay, 1),
 	}))
 	return s, nil
 }
