@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/term"
@@ -18,7 +17,7 @@ import (
 
 // replay measures what an event costs a collector that reads it from the lake, against one that is sent it: the same pipeline
 // and sink, in turn. The ratio is of events a second and core.
-func (b *bench) replay(ctx context.Context, batches []plog.Logs) (ratio float64, t table, err error) {
+func (b *bench) replay(ctx context.Context, batches [][]byte) (ratio float64, t table, err error) {
 	made := filepath.Join(b.dir, "replay")
 	b.out.Live("  lake: the files to replay")
 	if err := exportLake(ctx, made, batches); err != nil {
