@@ -55,6 +55,7 @@ type parquetExporter struct {
 	worker    *worker
 	host      component.Host
 	buffers   sync.Pool // *buffer
+	readers   sync.Pool // *event.Sorted
 	closeOnce sync.Once
 
 	mu       sync.Mutex // guards what follows
@@ -339,10 +340,16 @@ func (x *parquetExporter) build(ctx context.Context, batch event.Batch) (*batchR
 		t.rows.extent.add(columns.FailedTime(e.Time), received)
 		return nil
 	}
-	var r event.Reader
+	// Events of one file come together, which keeps its columns near.
+	r, _ := x.readers.Get().(*event.Sorted)
+	if r == nil {
+		r = &event.Sorted{}
+	}
+	defer x.readers.Put(r)
+	defer r.Release()
 	r.Reset(batch)
 	subject := subjects{x: x, snap: snap}
-	for e := r.Next(); e != nil; e = r.Next() {
+	for e, _ := r.Next(); e != nil; e, _ = r.Next() {
 		if e.Failed {
 			if err := fail(e, e.Failure); err != nil {
 				return nil, err

@@ -51,13 +51,14 @@ func TestPropertiesAreTypedBySchemaAndTheRestIsJSON(t *testing.T) {
 	h := newHarness(t, nil)
 	h.registry.set(t,
 		compile(t, "order", "1", `{"type":"object","properties":{"total":{"type":"number"},"items":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string"}}}}}}`),
-		compile(t, "order", "2", `{"type":"object","properties":{"total":{"type":"number"},"at":{"type":"string","format":"date-time"}}}`),
+		compile(t, "order", "2", `{"type":"object","properties":{"total":{"type":"number"},"at":{"type":"string","format":"date-time"},"price":{"type":"string","x-column":"Decimal(18, 2)"}}}`),
 		compile(t, "other", "1", `{"type":"object","properties":{"unrelated":{"type":"string"}}}`))
 	require.NoError(t, h.deliver(0, 1,
 		one{id: "a", name: "order", schema: "order/1", properties: `{"total":1.5,"items":[{"sku":"x","more":1},{}],"free":{"x":true}}`},
 		one{id: "b", name: "order", schema: "order/2", properties: `{"total":"no number"}`},
-		one{id: "c", name: "order", schema: "order/2", properties: `{"total":2,"at":"2026-01-01T00:00:00.5Z"}`}))
-	h.awaitIDs("a", "b", "c")
+		one{id: "c", name: "order", schema: "order/2", properties: `{"total":2,"at":"2026-01-01T00:00:00.5Z"}`},
+		one{id: "d", name: "order", schema: "order/1", properties: `{"items":[]}`}))
+	h.awaitIDs("a", "b", "c", "d")
 	for key, rows := range h.files() {
 		f := open(t, filepath.Join(h.cfg.Directory, key))
 		schema, _ := f.Lookup(parquetfile.KeySchema)
@@ -67,15 +68,15 @@ func TestPropertiesAreTypedBySchemaAndTheRestIsJSON(t *testing.T) {
 			require.Equal(t, "b", rows[0]["event_id"].String())
 			require.Equal(t, "/total", rows[0]["pointer"].String())
 			require.Empty(t, schema)
-			require.Contains(t, log, `"partition":0,"first":0,"last":2,"rows":1`)
+			require.Contains(t, log, `"partition":0,"first":0,"last":3,"rows":1`)
 			continue
 		}
 		require.Equal(t, "order/1,2", schema)
-		require.Contains(t, log, `"partition":0,"first":0,"last":2,"rows":2`)
+		require.Contains(t, log, `"partition":0,"first":0,"last":3,"rows":3`)
 		layout, _ := f.Lookup(parquetfile.KeyLayout)
 		require.JSONEq(t, `{"columns":[{"name":"items.sku","path":["items","sku"],"each":1,"type":"String"},{"name":"total","path":["total"],"type":"Float64"},
-			{"name":"at","path":["at"],"type":"DateTime64(9, 'UTC')"}]}`, strings.ReplaceAll(layout, `DateTime64(3, 'UTC')`, `DateTime64(9, 'UTC')`))
-		require.Len(t, rows, 2)
+			{"name":"at","path":["at"],"type":"DateTime64(9, 'UTC')"},{"name":"price","path":["price"],"type":"Decimal(18, 2)","text":true}]}`, strings.ReplaceAll(layout, `DateTime64(3, 'UTC')`, `DateTime64(9, 'UTC')`))
+		require.Len(t, rows, 3)
 		byID := map[string]row{}
 		for _, r := range rows {
 			byID[r["event_id"].String()] = r
@@ -85,6 +86,8 @@ func TestPropertiesAreTypedBySchemaAndTheRestIsJSON(t *testing.T) {
 		require.True(t, byID["a"]["at"].IsNull())
 		require.JSONEq(t, `{"free":{"x":true},"items":[{"more":1},{}]}`, byID["a"]["properties"].String())
 		require.False(t, byID["c"]["at"].IsNull())
+		require.JSONEq(t, `{}`, byID["c"]["properties"].String())
+		require.JSONEq(t, `{"items":[]}`, byID["d"]["properties"].String(), "which is not absent")
 	}
 }
 

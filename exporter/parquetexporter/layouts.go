@@ -85,7 +85,7 @@ func (l *fileLayout) footer() string {
 		for i := range l.columns.Columns {
 			if c, p := &l.columns.Columns[i], place[i]; p != nil {
 				out.Columns = append(out.Columns, parquetfile.LayoutColumn{
-					Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: l.typeOf(c.Type).String(),
+					Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: l.typeOf(c.Type).String(), Text: p.Text,
 				})
 			}
 		}
@@ -274,7 +274,9 @@ func (l *fileLayout) take() *rows {
 	if l.columns == nil {
 		return &rows{failed: columns.NewFailed(), extent: newExtent()}
 	}
-	return &rows{events: columns.NewEvents(l.columns, "JSON"), extent: newExtent()}
+	events := columns.NewEvents(l.columns, "JSON")
+	events.KeepEmpty = true // the archive gives events back as they were
+	return &rows{events: events, extent: newExtent()}
 }
 
 func (l *fileLayout) give(r *rows) {

@@ -29,6 +29,7 @@ import (
 	"github.com/millrace/millrace/extension/schemaregistryextension"
 	"github.com/millrace/millrace/extension/statestoreextension"
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/gcpace"
 	"github.com/millrace/millrace/testbed/load"
 	"github.com/millrace/millrace/testbed/term"
 )
@@ -47,9 +48,10 @@ func (b *bench) lake(ctx context.Context) (s section, err error) {
 		title: "The lake",
 		intro: fmt.Sprintf("%s events in batches of %s, rounds: %d, in turn. Ours is the whole exporter: events read, typed, staged and synced, noted, encoded, stored; "+
 			"what decoding the batches from OTLP costs, measured by itself before, is taken off. "+
-			"The floor is parquet-go's writer alone, which is handed the very rows of our files as `parquet.Row`, with the same schema, encodings, zstd, row groups, page index and bloom filters, and writes to memory.",
+			"The floor is parquet-go's writer alone, which is handed the very rows of our files as `parquet.Row`, with the same schema, encodings, zstd, row groups, page index and bloom filters, and writes to memory. Garbage is collected as behind an event log, for both.",
 			term.Number(int64(b.events)), term.Number(lakeBatch), b.rounds),
 	}
+	defer gcpace.Start()() // as behind an event log, for all that is measured in this process
 	batches, err := lakeBatches(b.events)
 	if err != nil {
 		return s, err
