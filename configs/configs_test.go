@@ -35,6 +35,7 @@ var required = map[string][]string{
 	"gateway.yaml":    {"MILLRACE_CLICKHOUSE=127.0.0.1:9000"},
 	"kafka.yaml":      {"MILLRACE_CLICKHOUSE=127.0.0.1:9000", "MILLRACE_KAFKA=127.0.0.1:9092"},
 	"agent.yaml":      {"MILLRACE_GATEWAY=127.0.0.1:4317", "MILLRACE_SEGMENT_KEY=k"},
+	"lake.yaml":       {"MILLRACE_LAKE_BUCKET=events"},
 	"reprocess.yaml":  {"MILLRACE_CLICKHOUSE=127.0.0.1:9000"},
 }
 
@@ -76,6 +77,7 @@ func TestAMissingVariableIsNamed(t *testing.T) {
 	}
 	f("gateway.yaml", "clickhouse_events: endpoints")
 	f("reprocess.yaml", "clickhouse_events: endpoints")
+	f("lake.yaml", "parquet: s3.bucket")
 	f("agent.yaml", "otlp_grpc: requires a non-empty", "MILLRACE_SEGMENT_KEY=k")
 	f("agent.yaml", "write_keys[0].key is empty", "MILLRACE_GATEWAY=127.0.0.1:4317")
 }
