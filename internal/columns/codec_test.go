@@ -18,7 +18,7 @@ func TestALayoutIsDecodedAsItWas(t *testing.T) {
 	}
 	snap, err := schema.NewSnapshot(1, []*schema.Schema{
 		compile("every", "1", `{"type":"object","properties":{"int":{"type":"integer"},"products":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string"}}}}}}`),
-		compile("every", "2", `{"type":"object","properties":{"int":{"type":"integer"},"more":{"type":"string","format":"date-time"}}}`),
+		compile("every", "2", `{"type":"object","properties":{"int":{"type":"integer"},"more":{"type":"string","format":"date-time"},"price":{"type":"string","x-column":"Decimal(18, 2)"}}}`),
 		compile("other", "1", `{"type":"object","properties":{"only":{"type":"boolean"}}}`),
 	})
 	require.NoError(t, err)
@@ -33,5 +33,5 @@ func TestALayoutIsDecodedAsItWas(t *testing.T) {
 	for _, c := range one.Columns {
 		names = append(names, c.Name)
 	}
-	require.ElementsMatch(t, []string{"int", "products.sku", "more"}, names, "of one subject, all versions")
+	require.ElementsMatch(t, []string{"int", "products.sku", "more", "price"}, names, "of one subject, all versions")
 }

@@ -29,6 +29,10 @@ const (
 // Events is a block of rows of events under construction. It is owned by one worker at a time and used again for the next
 // batch.
 type Events struct {
+	// KeepEmpty keeps an empty array or object of a declared property in the column of undeclared ones, since typed columns do
+	// not tell it from one that is absent. Set before the first event.
+	KeepEmpty bool
+
 	layout *Layout
 	rows   int
 

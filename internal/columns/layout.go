@@ -36,6 +36,7 @@ type Property struct {
 	Path   []string `json:"path"`
 	Each   int      `json:"each,omitempty"`
 	Column int      `json:"column"` // index in Layout.Columns
+	Text   bool     `json:"text,omitempty"`
 }
 
 // Column is one typed column. Its values may be NULL, and so may the elements of a repeated one.
@@ -79,7 +80,7 @@ func New(snap *schema.Snapshot, subject string, leave map[string]bool) *Layout {
 				index[p.Column] = at
 				l.Columns = append(l.Columns, Column{Name: p.Column, Type: p.Type, Repeated: p.Repeated()})
 			}
-			one.Properties = append(one.Properties, Property{Path: p.Path, Each: p.Each, Column: at})
+			one.Properties = append(one.Properties, Property{Path: p.Path, Each: p.Each, Column: at, Text: p.Text})
 		}
 		l.Schemas = append(l.Schemas, one)
 	}

@@ -107,15 +107,22 @@ func (r *Events) addObject(n *node, key string, v event.Value, depth int) *Error
 			return err
 		}
 	}
-	if len(r.json) == open {
-		r.json = r.json[:start]
-	} else {
+	switch {
+	case len(r.json) > open:
 		r.json = append(r.json, '}')
 		r.nested = true
+	case r.keeps(v):
+		r.json = append(r.json, '}')
+	default:
+		r.json = r.json[:start]
 	}
 	r.path = r.path[:len(r.path)-1]
 	return nil
 }
+
+// keeps says whether an array or object stays in r.json because nothing in the columns tells of it. It has no path below it, so
+// that which events fail does not depend on it.
+func (r *Events) keeps(v event.Value) bool { return r.KeepEmpty && v.Len() == 0 }
 
 // addEach puts an array of objects into one array column for each declared leaf. All get one element for each
 // object, NULL where it lacks the leaf: ClickHouse ties arrays with a common prefix to equal lengths.
@@ -158,10 +165,13 @@ func (r *Events) addEach(n *node, key string, v event.Value, depth int) *Error {
 	for _, c := range n.leaves {
 		r.typed[c].(*native.Array).EndRow()
 	}
-	if leftover {
+	switch {
+	case leftover:
 		r.json = append(r.json, ']')
 		r.nested = true
-	} else {
+	case r.keeps(v):
+		r.json = append(r.json, ']')
+	default:
 		r.json = r.json[:start]
 	}
 	r.path = r.path[:len(r.path)-1]
@@ -199,7 +209,7 @@ func (r *Events) addElement(n *node, v event.Value, i, depth int) *Error {
 			if err := r.addElement(child, m, i, depth+1); err != nil {
 				return err
 			}
-			if len(r.json) == open {
+			if len(r.json) == open && !r.keeps(m) {
 				r.json = r.json[:start]
 			} else {
 				r.json = append(r.json, '}')
@@ -215,6 +225,10 @@ func (r *Events) addTyped(i int, key string, v event.Value) *Error {
 	}
 	if err := r.typed[i].Append(v); err != nil {
 		return r.fail(key, err)
+	}
+	if v.Kind() == event.KindSlice && r.keeps(v) {
+		r.member(key)
+		r.json = append(r.json, '[', ']')
 	}
 	return nil
 }

@@ -40,6 +40,8 @@ type LayoutColumn struct {
 	Array bool     `json:"array,omitempty"` // the leaf is itself an array
 	// Type is schema.Type's text, such as Decimal(18, 2).
 	Type string `json:"type"`
+	// Text says that the property's values are texts although Type is a number's.
+	Text bool `json:"text,omitempty"`
 }
 
 // LogRange is what a file has of one partition of an event log: Rows of the records at positions First to Last.

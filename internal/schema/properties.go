@@ -258,6 +258,7 @@ func (x *extractor) leaf(outer, n node, here place, array bool) error {
 	if p.Type, err = x.typeOf(outer, n); err != nil {
 		return err
 	}
+	p.Text = p.Type.Kind == Decimal && n.types&^maskNull == maskString
 	if p.Column, err = x.columnOf(outer, n, &p); err != nil || p.Column == "" {
 		return err
 	}

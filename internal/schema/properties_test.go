@@ -29,6 +29,9 @@ func columns(t *testing.T, doc string) string {
 		if p.Each > 0 {
 			fmt.Fprintf(&b, " each %d", p.Each)
 		}
+		if p.Text {
+			b.WriteString(" text")
+		}
 		if p.PII != "" {
 			fmt.Fprintf(&b, " pii %s", p.PII)
 		}
@@ -59,6 +62,9 @@ func TestPropertiesAreTheTypedLeaves(t *testing.T) {
 	f(`{"a":{"type":"string","format":"uuid"}}`, "a UUID [\"a\"]\n")
 	f(`{"a":{"type":"string","format":"email","x-pii":"email"}}`, "a String [\"a\"] pii email\n")
 	f(`{"a":{"type":"integer"},"b":{"type":"number"},"c":{"type":"boolean"}}`, "a Int64 [\"a\"]\nb Float64 [\"b\"]\nc Bool [\"c\"]\n")
+	f(`{"a":{"type":["string","null"],"x-column":"Decimal(18, 2)"},"b":{"type":"array","items":{"type":"string"},"x-column":"Array(Decimal(18, 2))"},
+		"c":{"type":"number","x-column":"Decimal(18, 2)"}}`,
+		"a Decimal(18, 2) [\"a\"] text\nb Array(Decimal(18, 2)) [\"b\"] text\nc Decimal(18, 2) [\"c\"]\n")
 	f(`{"a":{"type":["integer","null"]},"b":{"type":["integer","number"]}}`, "a Int64 [\"a\"]\nb Float64 [\"b\"]\n")
 	f(`{"a":{"anyOf":[{"type":"integer"},{"type":"null"}]}}`, "a Int64 [\"a\"]\n")
 	f(`{"a":{"type":["integer","string"]},"b":{},"c":true,"d":{"type":"null"},"e":{"minimum":1}}`, "")
@@ -84,7 +90,7 @@ func TestPropertiesAreTheTypedLeaves(t *testing.T) {
 	f(`{"a":{"type":"integer","x-column":"UInt32"},"b":{"type":"integer","x-column":{"name":"bee","type":"Int8"}},"c":{"type":"string","x-column":{"name":"sea"}}}`,
 		"a UInt32 [\"a\"]\nbee Int8 [\"b\"]\nsea String [\"c\"]\n")
 	f(`{"a":{"type":"string","format":"date-time","x-column":"DateTime64(3)"},"b":{"type":"string","x-column":"LowCardinality(String)"},"c":{"type":"string","x-column":"Decimal(38,9)"}}`,
-		"a DateTime64(3, 'UTC') [\"a\"]\nb LowCardinality(String) [\"b\"]\nc Decimal(38, 9) [\"c\"]\n")
+		"a DateTime64(3, 'UTC') [\"a\"]\nb LowCardinality(String) [\"b\"]\nc Decimal(38, 9) [\"c\"] text\n")
 	f(`{"user_id":{"type":"string"},"resource":{"type":"object","properties":{"x":{"type":"string"}}},"properties":{"type":"array","items":{"type":"string"}}}`,
 		"property_properties Array(String) [\"properties\"]\nproperty_resource.x String [\"resource\" \"x\"]\nproperty_user_id String [\"user_id\"]\n")
 	f(`{"":{"type":"string"},"a`+"`"+`b":{"type":"string"},"x\u0000":{"type":"string"},"ü !":{"type":"string"}}`, "ü ! String [\"ü !\"]\n")

@@ -48,6 +48,8 @@ type Property struct {
 	Type Type
 	// Array says that the leaf is itself an array of Type. Never together with Each.
 	Array bool
+	// Text says that values are texts although Type is a number's: digits, stored as a Decimal.
+	Text bool
 	// PII is the class of personal data that x-pii names, or "".
 	PII string
 }

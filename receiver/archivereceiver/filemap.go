@@ -50,6 +50,7 @@ func columnType(name string, want string, got *pages.Leaf) error {
 type fileMap struct {
 	use    []int // leaves of the file that are read; a row's columns are in this order
 	leaves []*pages.Leaf
+	texts  []bool // of decimals: the property is a text
 
 	// Indexes in use, or none. The texts stand where there is no column.
 	id, name, user, anonymous, session, tenant, source, schema, version textField
@@ -152,6 +153,7 @@ func (b *mapBuilder) take(leaf int) int {
 		b.index[leaf] = at
 		b.use = append(b.use, leaf)
 		b.leaves = append(b.leaves, &b.all[leaf])
+		b.texts = append(b.texts, false)
 	}
 	return at
 }
@@ -263,6 +265,7 @@ func (b *mapBuilder) typed(c *parquetfile.LayoutColumn) error {
 	if want := kindsOf[name]; l.Repeated() != (c.Array || c.Each > 0) || !slices.Contains(want, l.Type.Kind) || l.Repeated() && l.Each != len(l.Path) {
 		return columnType(c.Name, c.Type, l)
 	}
+	b.texts[b.take(leaf)] = c.Text && l.Type.Kind == pages.Decimal
 	return b.place(c.Path, c.Each, leaf)
 }
 

@@ -53,11 +53,20 @@ func (m *fileMap) scalar(cols []column, at int) scalar {
 	t, c := &m.leaves[at].Type, cols[at]
 	switch {
 	case t.Width == 0 && t.Kind != pages.Bool:
-		return scalarOf(t, c.Text(), 0, nil)
+		return m.value(at, c.Text(), 0, nil)
 	case t.Width == 12 || t.Fixed():
-		return scalarOf(t, "", 0, c.Fixed())
+		return m.value(at, "", 0, c.Fixed())
 	}
-	return scalarOf(t, "", c.Bits(), nil)
+	return m.value(at, "", c.Bits(), nil)
+}
+
+// value is what a column's value was in the event.
+func (m *fileMap) value(at int, text string, bits uint64, fixed []byte) scalar {
+	t := &m.leaves[at].Type
+	if m.texts[at] {
+		return textScalar(decimalText(unscaled(t, text, bits, fixed), t.Scale))
+	}
+	return scalarOf(t, text, bits, fixed)
 }
 
 // at is a field's time, in nanoseconds since 1970; 0 for NULL.
@@ -268,7 +277,7 @@ func (m *fileMap) element(c column, at, i int) (v scalar, null bool) {
 	if null {
 		return scalar{}, true
 	}
-	return scalarOf(&m.leaves[at].Type, text, bits, fixed), false
+	return m.value(at, text, bits, fixed), false
 }
 
 // putEach adds an array of objects. A member that is NULL is left out; an element without members is there.

@@ -108,6 +108,7 @@ func lake(t testing.TB, snap *schema.Snapshot, logs plog.Logs, group int) map[st
 		if rows[subject] == nil {
 			layouts[subject] = columns.New(snap, subject, nil)
 			rows[subject] = columns.NewEvents(layouts[subject], "String")
+			rows[subject].KeepEmpty = true
 		}
 		refused := rows[subject].Add(e, r.ResourceIndex())
 		require.Nil(t, refused)
@@ -149,7 +150,7 @@ func footer(t testing.TB, l *columns.Layout) string {
 	for i, c := range l.Columns {
 		p := place[i]
 		out.Columns = append(out.Columns, parquetfile.LayoutColumn{
-			Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: c.Type.String(),
+			Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: c.Type.String(), Text: p.Text,
 		})
 	}
 	text, err := json.Marshal(out)

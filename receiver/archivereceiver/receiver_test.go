@@ -4,6 +4,7 @@ package archivereceiver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,9 +16,12 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/objectstore"
+	"github.com/millrace/millrace/internal/schema"
 )
 
 func TestAnArchiveComesBackAsTheEventsThatWereWritten(t *testing.T) {
@@ -42,6 +46,50 @@ func TestAnArchiveComesBackAsTheEventsThatWereWritten(t *testing.T) {
 		for _, b := range w.sink.batches {
 			require.LessOrEqual(t, b.LogRecordCount(), 137)
 		}
+	}
+}
+
+func TestWhatIsEmptyAndWhatIsATextComesBackSo(t *testing.T) {
+	const doc = `{"type":"object","properties":{
+		"tags":{"type":"array","items":{"type":"string"}},
+		"items":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string"},"size":{"type":"object","properties":{"w":{"type":"integer"}}}}}},
+		"cart":{"type":"object","properties":{"tags":{"type":"array","items":{"type":"string"}},"lines":{"type":"array","items":{"type":"object","properties":{"n":{"type":"integer"}}}}}},
+		"price":{"type":"string","pattern":"^[0-9.]+$","x-column":"Decimal(18, 2)"},
+		"prices":{"type":"array","items":{"type":"string"},"x-column":"Array(Decimal(38, 3))"},
+		"rows":{"type":"array","items":{"type":"object","properties":{"price":{"type":"string","x-column":"Decimal(9, 1)"}}}},
+		"amount":{"type":"number","x-column":"Decimal(18, 2)"}}}`
+	compiled, err := schema.Compile("shape", "1", []byte(doc))
+	require.NoError(t, err)
+	snap, err := schema.NewSnapshot(1, []*schema.Schema{compiled})
+	require.NoError(t, err)
+	logs := plog.NewLogs()
+	records := logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
+	for i, properties := range []string{
+		`{}`, `{"tags":[]}`, `{"tags":["a"]}`, `{"items":[]}`, `{"items":[{}]}`, `{"items":[{"sku":"a"},{"size":{}},{"size":{"w":1}}]}`,
+		`{"cart":{}}`, `{"cart":{"tags":[]}}`, `{"cart":{"lines":[],"tags":["b"]}}`, `{"cart":{"lines":[{"n":1}],"tags":[]}}`,
+		`{"tags":[],"items":[],"cart":{"tags":[],"lines":[]},"other":[]}`,
+		`{"price":"12.50","amount":12.5}`, `{"price":"0.00"}`, `{"price":"9999999999999999.99"}`, `{"prices":["-1.250","12345678901234567890.125"]}`, `{"prices":[]}`,
+		`{"rows":[{"price":"1.5"},{}]}`,
+	} {
+		var m map[string]any
+		require.NoError(t, json.Unmarshal([]byte(properties), &m))
+		r := records.AppendEmpty()
+		require.NoError(t, r.Attributes().FromRaw(m))
+		r.SetEventName("shape")
+		r.SetTimestamp(pcommon.Timestamp(1_800_000_000_000_000_000))
+		r.SetObservedTimestamp(pcommon.Timestamp(1_800_000_000_000_000_000))
+		r.Attributes().PutStr("log.record.uid", fmt.Sprintf("%02d", i))
+		r.Attributes().PutStr("event.schema", "shape")
+		r.Attributes().PutStr("event.schema.version", "1")
+	}
+	w := newWorld(t, lake(t, snap, logs, 4))
+	w.run()
+	got, _ := w.sink.all()
+	require.Equal(t, stories(t, logs, true, all), stories(t, got, true, all))
+	var r event.Reader
+	r.Reset(event.FromLogs(got))
+	for e := r.Next(); e != nil; e = r.Next() {
+		require.Nil(t, snap.Match("shape").Validate(e), e.ID)
 	}
 }
 

@@ -133,22 +133,16 @@ var pow10 = func() (p [16]float64) {
 
 // decimal is a double where the shortest digits of one are the decimal's, else its digits.
 func decimal(t *pages.Type, text string, bits uint64, fixed []byte) scalar {
-	var n *big.Int
-	switch t.Physical {
-	case format.Int32, format.Int64:
-		i := signed(t, bits)
-		// Of up to 15 digits no two decimals have one double, and the division rounds once.
-		if t.Scale < len(pow10) && i > -1e15 && i < 1e15 {
+	// Of up to 15 digits no two decimals have one double, and the division rounds once.
+	exact := func(i int64) bool { return t.Scale < len(pow10) && i > -1e15 && i < 1e15 }
+	if t.Physical == format.Int32 || t.Physical == format.Int64 {
+		if i := signed(t, bits); exact(i) {
 			return doubleScalar(float64(i) / pow10[t.Scale])
 		}
-		n = big.NewInt(i)
-	case format.ByteArray:
-		n = twosComplement([]byte(text))
-	default:
-		n = twosComplement(fixed)
-		if n.IsInt64() && t.Scale < len(pow10) && n.Int64() > -1e15 && n.Int64() < 1e15 {
-			return doubleScalar(float64(n.Int64()) / pow10[t.Scale])
-		}
+	}
+	n := unscaled(t, text, bits, fixed)
+	if n.IsInt64() && exact(n.Int64()) {
+		return doubleScalar(float64(n.Int64()) / pow10[t.Scale])
 	}
 	digits := decimalText(n, t.Scale)
 	short := digits
@@ -159,6 +153,17 @@ func decimal(t *pages.Type, text string, bits uint64, fixed []byte) scalar {
 		return doubleScalar(f)
 	}
 	return textScalar(digits)
+}
+
+// unscaled is the decimal as an integer, 10^scale times as large.
+func unscaled(t *pages.Type, text string, bits uint64, fixed []byte) *big.Int {
+	switch t.Physical {
+	case format.Int32, format.Int64:
+		return big.NewInt(signed(t, bits))
+	case format.ByteArray:
+		return twosComplement([]byte(text))
+	}
+	return twosComplement(fixed)
 }
 
 func twosComplement(b []byte) *big.Int {
