@@ -5,7 +5,9 @@ package parquetexporter
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -132,6 +134,9 @@ func (c *Config) Validate() error {
 	if c.Staging.Directory == "" {
 		fail("staging.directory is empty: give a directory on a local disk, such as /var/lib/millrace/staging")
 	}
+	if c.Directory != "" && c.Staging.Directory != "" && (within(c.Staging.Directory, c.Directory) || within(c.Directory, c.Staging.Directory)) {
+		fail("staging.directory: %q and directory %q lie in one another, so readers would meet what is half made: put them side by side", c.Staging.Directory, c.Directory)
+	}
 	for _, n := range []struct {
 		field      string
 		value, min int64
@@ -184,4 +189,15 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// within says whether a path is, or lies in, a directory, as far as the names tell.
+func within(path, dir string) bool {
+	a, err := filepath.Abs(path)
+	b, err2 := filepath.Abs(dir)
+	if err != nil || err2 != nil {
+		return false
+	}
+	rest, err := filepath.Rel(b, a)
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, ".."+string(filepath.Separator))
 }
