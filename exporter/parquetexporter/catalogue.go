@@ -104,7 +104,7 @@ func (x *parquetExporter) writeCatalogue(ctx context.Context) error {
 func (x *parquetExporter) writeHour(ctx context.Context, hour uint64) error {
 	type line struct{ at, file, text []byte }
 	var lines []line
-	err := x.index.each(func(rest [][]byte, value []byte) error {
+	err := x.index.each(func(_ [][]byte, value []byte) error {
 		var e entry
 		if err := json.Unmarshal(value, &e); err != nil {
 			return errors.Join(errDamaged, err)

@@ -45,7 +45,7 @@ func (x *parquetExporter) observe() error {
 		}),
 		t.RegisterExporterParquetOpenFilesCallback(func(_ context.Context, o metric.Int64Observer) error {
 			var n int64
-			look(func(l *lot) { n++ })
+			look(func(*lot) { n++ })
 			o.Observe(n)
 			return nil
 		}),

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-
 	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/term"
 )
