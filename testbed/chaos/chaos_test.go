@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,7 +50,7 @@ func requireNothingLost(t *testing.T, o Options) *Report {
 		}
 		require.True(t, p.Outcome.OK(), "seed %d: %s: %d lost, %d duplicated, %d altered: %v; in the lake %d lost, %d duplicated, %d altered, %d faults: %v",
 			o.Seed, p.Phase, p.Lost, p.Duplicated, p.Altered, p.Samples, p.Lake.Lost, p.Lake.Duplicated, p.Lake.Altered, p.Lake.Faults, p.Lake.Samples)
-		t.Logf("%s: %d events; the lake: %v are %v", p.Phase, p.Events, lakeNumbers, p.Lake.numbers())
+		t.Logf("%s, %s: %d events; the lake: %v are %v", p.Phase, p.Took.Round(time.Second/10), p.Events, lakeNumbers, p.Lake.numbers())
 		require.Equal(t, p.Events, p.Lake.Rows)
 		require.NotZero(t, p.Events)
 		require.NotZero(t, p.Kills())
@@ -73,9 +74,14 @@ func TestNothingIsLostOrDoubledWhenTheEngineDiesWithTheCollector(t *testing.T) {
 	requireNothingLost(t, o)
 }
 
-func TestNothingIsLostOrDoubledByWhatIsBrokenOtherwise(t *testing.T) {
+func TestNothingIsLostOrDoubledByATornTailOrAFreeze(t *testing.T) {
 	t.Parallel()
-	requireNothingLost(t, options(t, 1, PhaseTail, PhaseFreeze, PhaseDisk, PhaseEngine))
+	requireNothingLost(t, options(t, 1, PhaseTail, PhaseFreeze))
+}
+
+func TestNothingIsLostOrDoubledByAFullDiskOrTheEnginesEnd(t *testing.T) {
+	t.Parallel()
+	requireNothingLost(t, options(t, 1, PhaseDisk, PhaseEngine))
 }
 
 func TestNothingOfTheLakeIsLostOrDoubledWhenItsDiskIsFullOrItsStoreIsAway(t *testing.T) {

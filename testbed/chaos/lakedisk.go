@@ -36,7 +36,7 @@ func (p *phase) lakeDiskFull(ctx context.Context, n int) (err error) {
 	r := p.o.random(p.report.Phase)
 	files := lake.Directory(filepath.Join(mounts[0], "lake"))
 	spec := Spec{Apart: true, Lake: files, Overlays: []string{fmt.Sprintf(lakeApart, files, filepath.Join(mounts[1], "staging"))}}
-	if err := p.open(ctx, spec, 4*n); err != nil {
+	if err := p.open(ctx, spec, 2*len(p.fills())*n); err != nil {
 		return err
 	}
 	for range n {
@@ -58,6 +58,14 @@ func (p *phase) lakeDiskFull(ctx context.Context, n int) (err error) {
 	return nil
 }
 
+// fills says of each time that a disk is filled whether the collector is killed meanwhile.
+func (p *phase) fills() []bool {
+	if p.o.soon {
+		return []bool{true}
+	}
+	return []bool{false, true}
+}
+
 // fillAndKill fills a disk until it is felt, makes room, fills it again, and kills the collector there.
 func (p *phase) fillAndKill(ctx context.Context, r *rand.Rand, name, filler string, felt func() bool) error {
 	files := func() int64 { return p.w.watcher.Seen().Files }
@@ -65,7 +73,7 @@ func (p *phase) fillAndKill(ctx context.Context, r *rand.Rand, name, filler stri
 		acked, before := p.t.run.Stats().Acked, files()
 		return await(ctx, what, func() bool { return p.t.run.Stats().Acked > acked+100 && files() > before || !p.w.Running() })
 	}
-	for _, kill := range []bool{false, true} {
+	for _, kill := range p.fills() {
 		if err := flows("files come"); err != nil {
 			return err
 		}

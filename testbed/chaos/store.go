@@ -171,11 +171,15 @@ func (p *phase) storeKills(ctx context.Context, n int) (err error) {
 			return errors.Join(err, p.w.Start(ctx))
 		}})
 	}
-	if err := p.open(ctx, spec, n*len(breaks)); err != nil {
+	each := len(breaks)
+	if p.o.soon {
+		each = 4
+	}
+	if err := p.open(ctx, spec, n*each); err != nil {
 		return err
 	}
 	for range n {
-		for _, at := range r.Perm(len(breaks)) {
+		for _, at := range r.Perm(len(breaks))[:each] {
 			b := &breaks[at]
 			before := p.w.watcher.Seen().Files
 			p.say("waiting for files")
