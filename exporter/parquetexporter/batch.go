@@ -81,11 +81,8 @@ func (x *parquetExporter) build(ctx context.Context, batch event.Batch) (*batchR
 		return nil
 	}
 	// Events of one file come together, which keeps its columns near.
-	r, _ := x.readers.Get().(*event.Sorted)
-	if r == nil {
-		r = &event.Sorted{}
-	}
-	defer x.readers.Put(r)
+	r := take(x.readers)
+	defer give(x.readers, r)
 	defer r.Release()
 	r.Reset(batch)
 	subject := subjects{x: x, snap: snap}
@@ -177,11 +174,23 @@ type buffer struct {
 	raw     []int
 }
 
-func (x *parquetExporter) takeBuffer() *buffer {
-	if b, ok := x.buffers.Get().(*buffer); ok {
-		return b
+// atOnce is for how many batches at once memory is kept: a log's partitions come side by side.
+const atOnce = 4
+
+func take[T any](spare chan *T) *T {
+	select {
+	case t := <-spare:
+		return t
+	default:
+		return new(T)
 	}
-	return &buffer{}
+}
+
+func give[T any](spare chan *T, t *T) {
+	select {
+	case spare <- t:
+	default:
+	}
 }
 
 func (f *buffer) encode(b *batchRows) {

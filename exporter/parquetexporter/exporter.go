@@ -37,19 +37,20 @@ type parquetExporter struct {
 	wrap  func(objectstore.Store) objectstore.Store
 
 	// Set by start, before the first batch.
-	registry  schema.Registry
-	index     *index
-	staging   *staging
-	store     objectstore.Store
-	writer    string // names files: no other exporter, of any process, makes equal names
-	author    string // in the files' metadata
-	events    *template
-	failed    *template
-	lock      *os.File
-	worker    *worker
-	host      component.Host
-	buffers   sync.Pool // *buffer
-	readers   sync.Pool // *event.Sorted
+	registry schema.Registry
+	index    *index
+	staging  *staging
+	store    objectstore.Store
+	writer   string // names files: no other exporter, of any process, makes equal names
+	author   string // in the files' metadata
+	events   *template
+	failed   *template
+	lock     *os.File
+	worker   *worker
+	host     component.Host
+	// Memory between batches, for as many as come side by side: a sync.Pool would lose it to every second garbage collection.
+	buffers   chan *buffer
+	readers   chan *event.Sorted
 	closeOnce sync.Once
 
 	mu       sync.Mutex // guards what follows
@@ -70,7 +71,7 @@ func newParquetExporter(set exporter.Settings, cfg *Config) (*parquetExporter, e
 	}
 	return &parquetExporter{
 		cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry, clock: delivery.SystemClock(),
-		lots: map[uint64]*lot{}, open: map[lotKey]*lot{},
+		lots: map[uint64]*lot{}, open: map[lotKey]*lot{}, buffers: make(chan *buffer, atOnce), readers: make(chan *event.Sorted, atOnce),
 	}, nil
 }
 
@@ -247,8 +248,8 @@ func (x *parquetExporter) consume(ctx context.Context, ld plog.Logs) error {
 		return err
 	}
 	defer b.release()
-	buf := x.takeBuffer()
-	defer x.buffers.Put(buf)
+	buf := take(x.buffers)
+	defer give(x.buffers, buf)
 	buf.encode(b)
 	places, err := x.staging.append(buf.data, buf.lengths)
 	if err != nil {

@@ -467,30 +467,3 @@ func TestEachEventIsInTheLakeOnceWhateverFails(t *testing.T) {
 		})
 	}
 }
-
-func TestFilesForSparkHaveMicrosecondsAndTextsForUUIDs(t *testing.T) {
-	h := newHarness(t, func(c *Config) { c.File.Compatibility = spark; c.File.RowGroupRows = 1 })
-	h.registry.set(t, compile(t, "order", "1", `{"type":"object","properties":{"key":{"type":"string","format":"uuid"},"at":{"type":"string","format":"date-time","x-column":{"type":"DateTime64(9)"}}}}`))
-	at := noon.Add(123456789)
-	for i, id := range []string{"a", "b"} {
-		require.NoError(t, h.deliver(uint64(i), 1, one{id: id, name: "order", schema: "order/1", at: at,
-			properties: `{"key":"6a9fee5e-7500-4758-9c54-a96a0886ad18","at":"1969-12-31T23:59:59.9999995Z"}`}))
-	}
-	h.cfg.File.Compatibility = standard // what is staged is finished as it was begun
-	h.restart()
-	h.awaitIDs("a", "b")
-	for key, rows := range h.files() {
-		f := open(t, filepath.Join(h.cfg.Directory, key))
-		require.Len(t, rows, 2)
-		for _, r := range rows {
-			require.Equal(t, "6a9fee5e-7500-4758-9c54-a96a0886ad18", r["key"].String())
-			require.Equal(t, at.UnixMicro(), r["event_time"].Int64())
-			require.EqualValues(t, -1, r["at"].Int64())
-		}
-		column, ok := f.Schema().Lookup("event_time")
-		require.True(t, ok)
-		require.Contains(t, column.Node.Type().String(), "MICROS")
-		layout, _ := f.Lookup(parquetfile.KeyLayout)
-		require.NotContains(t, layout, "UUID")
-	}
-}

@@ -89,10 +89,11 @@ type storedLot struct {
 	Opened int64  `json:"opened"`
 	Parts  []part `json:"parts,omitempty"`
 	File   string `json:"file,omitempty"`
+	Made   making `json:"made,omitzero"`
 }
 
 func (ix *index) setLot(b *state.Batch, l *lot) {
-	ix.set(b, ix.key("lot", l.id), storedLot{l.key.layout, l.key.folder, l.opened, l.parts, l.file})
+	ix.set(b, ix.key("lot", l.id), storedLot{l.key.layout, l.key.folder, l.opened, l.parts, l.file, l.made})
 }
 
 func (ix *index) setToken(b *state.Batch, token string, at stream, last uint64) {
@@ -138,7 +139,7 @@ func (ix *index) load() (*known, error) {
 		if err := json.Unmarshal(value, &s); err != nil {
 			return bad(err)
 		}
-		l := &lot{id: binary.BigEndian.Uint64(rest[0]), key: lotKey{s.Layout, s.Folder}, opened: s.Opened, parts: s.Parts, file: s.File}
+		l := &lot{id: binary.BigEndian.Uint64(rest[0]), key: lotKey{s.Layout, s.Folder}, opened: s.Opened, parts: s.Parts, file: s.File, made: s.Made}
 		byID[l.id] = l
 		k.lots = append(k.lots, l)
 		return nil

@@ -97,7 +97,7 @@ func (l *fileLayout) footer() string {
 	return string(b)
 }
 
-func (k keptLayout) ready(bloom []string) (*fileLayout, []byte, error) {
+func (k keptLayout) ready() (*fileLayout, []byte, error) {
 	value, err := json.Marshal(k)
 	if err != nil {
 		return nil, nil, fmt.Errorf("writing a layout: %w", err)
@@ -115,7 +115,7 @@ func (k keptLayout) ready(bloom []string) (*fileLayout, []byte, error) {
 	}
 	for i, f := range l.fields {
 		l.file = append(l.file, parquetfile.Column{
-			Name: f.Name, Type: l.typeOf(f.Type), Optional: f.Nullable, Repeated: f.Repeated, JSON: f.JSON, Bloom: slices.Contains(bloom, f.Name),
+			Name: f.Name, Type: l.typeOf(f.Type), Optional: f.Nullable, Repeated: f.Repeated, JSON: f.JSON,
 		})
 		switch f.Name {
 		case columns.TenantID:
@@ -156,7 +156,7 @@ func (ls *layouts) named(name string) (*fileLayout, error) {
 	if err := json.Unmarshal(value, &kept); err != nil {
 		return nil, fmt.Errorf("reading the layout %s: %w", name, err)
 	}
-	l, _, err := kept.ready(ls.cfg.File.BloomFilter.Columns)
+	l, _, err := kept.ready()
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (ls *layouts) make(snap *schema.Snapshot, subject string) (*fileLayout, err
 	if c := ls.cfg.File.Compatibility; c != standard {
 		kept.Compatibility = c
 	}
-	l, value, err := kept.ready(ls.cfg.File.BloomFilter.Columns)
+	l, value, err := kept.ready()
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package parquetexporter
 import (
 	"math"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/internal/parquetfile"
@@ -21,6 +22,54 @@ type lot struct {
 	rows   int64  // of the pieces
 	raw    int64  // bytes of the pieces, before compression
 	file   string // key in the store; "" while the lot is open
+	made   making // how the file is made; set with file
+}
+
+// making is what a file's bytes depend on beside its rows. It is part of the plan: a file that is made again after a restart
+// with another configuration is the same, byte for byte.
+type making struct {
+	Author           string   `json:"author"`
+	RowGroupRows     int      `json:"row_group_rows"`
+	RowGroupBytes    int64    `json:"row_group_bytes"`
+	PageBytes        int      `json:"page_bytes"`
+	CompressionLevel int      `json:"compression_level"`
+	Bloom            []string `json:"bloom,omitempty"`
+	FalsePositives   float64  `json:"false_positives"`
+}
+
+// making returns how a file is made by the configuration.
+func (x *parquetExporter) making() making {
+	f := &x.cfg.File
+	return making{x.author, f.RowGroupRows, f.RowGroupBytes, f.PageBytes, f.CompressionLevel, f.BloomFilter.Columns, f.BloomFilter.FalsePositives}
+}
+
+func (m *making) options(l *fileLayout) parquetfile.Options {
+	return parquetfile.Options{
+		CompressionLevel: m.CompressionLevel, PageBytes: m.PageBytes, BloomFPP: m.FalsePositives,
+		Sorted: l.sorted, CreatedBy: createdBy, OldReaders: l.Compatibility == spark,
+	}
+}
+
+// columns of the file.
+func (m *making) columns(l *fileLayout) []parquetfile.Column {
+	out := slices.Clone(l.file)
+	for i := range out {
+		out[i].Bloom = slices.Contains(m.Bloom, out[i].Name)
+	}
+	return out
+}
+
+// group returns how many of the pieces make the next row group: as many as fit, and at least one.
+func (m *making) group(pieces []piece) int {
+	var rows, raw int64
+	for i := range pieces {
+		rows += pieces[i].Rows
+		raw += int64(pieces[i].Raw)
+		if i > 0 && (rows > int64(m.RowGroupRows) || raw > m.RowGroupBytes) {
+			return i
+		}
+	}
+	return len(pieces)
 }
 
 // lotKey says which events share a file.

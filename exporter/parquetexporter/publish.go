@@ -38,12 +38,12 @@ func (x *parquetExporter) plan(lots []*lot) error {
 		opened := time.Unix(0, l.opened).UTC().Format("20060102T150405Z")
 		names[i] = path.Join(l.key.folder, fmt.Sprintf("%s-%s-%06d.parquet", opened, x.writer, l.id))
 		planned := *l
-		planned.file = names[i]
+		planned.file, planned.made = names[i], x.making()
 		x.index.setLot(&w.batch, &planned)
 	}
 	w.apply = func() {
 		for i, l := range lots {
-			l.file = names[i]
+			l.file, l.made = names[i], x.making()
 			if x.open[l.key] == l {
 				delete(x.open, l.key)
 			}
@@ -70,12 +70,12 @@ func (x *parquetExporter) publish(ctx context.Context, e *encoder, l *lot) error
 	}
 	// A closed lot is the worker's alone.
 	all := sumOf(l.pieces, l.parts)
-	metadata, err := x.metadata(layout, &all)
+	metadata, err := x.metadata(layout, l, &all)
 	if err != nil {
 		return err
 	}
 	local := x.partPath(fmt.Sprintf("%016x%s", l.id, fileSuffix))
-	stats, err := x.create(local, layout, metadata, func(w *parquetfile.Writer) error { return x.fill(e, w, layout, l) })
+	stats, err := l.made.create(local, layout, metadata, func(w *parquetfile.Writer) error { return x.fill(e, w, layout, l) })
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (x *parquetExporter) fill(e *encoder, w *parquetfile.Writer, layout *fileLa
 		}
 	}
 	for pieces := l.pieces; len(pieces) > 0; {
-		n := x.group(pieces)
+		n := l.made.group(pieces)
 		if err := e.encode(w, layout, pieces[:n]); err != nil {
 			return err
 		}
@@ -158,14 +158,14 @@ func removed(file string) error {
 }
 
 // metadata is what a file's footer says of it. It is a function of the plan.
-func (x *parquetExporter) metadata(layout *fileLayout, all *sum) (map[string]string, error) {
+func (x *parquetExporter) metadata(layout *fileLayout, l *lot, all *sum) (map[string]string, error) {
 	log, err := json.Marshal(sortedRanges(all.log))
 	if err != nil {
 		return nil, err
 	}
 	return map[string]string{
 		parquetfile.KeyKind: layout.Kind, parquetfile.KeyDataset: layout.dataset(), parquetfile.KeySchema: layout.schema(),
-		parquetfile.KeyLayout: layout.footer(), parquetfile.KeyLog: string(log), parquetfile.KeyWriter: x.author + " " + x.id.String() + " " + x.writer,
+		parquetfile.KeyLayout: layout.footer(), parquetfile.KeyLog: string(log), parquetfile.KeyWriter: l.made.Author + " " + x.id.String() + " " + x.writer,
 	}, nil
 }
 

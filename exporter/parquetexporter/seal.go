@@ -36,19 +36,6 @@ type encoder struct {
 	memory []adapted
 }
 
-// group returns how many of the pieces make the next row group: as many as fit, and at least one.
-func (x *parquetExporter) group(pieces []piece) int {
-	var rows, raw int64
-	for i := range pieces {
-		rows += pieces[i].Rows
-		raw += int64(pieces[i].Raw)
-		if i > 0 && (rows > int64(x.cfg.File.RowGroupRows) || raw > x.cfg.File.RowGroupBytes) {
-			return i
-		}
-	}
-	return len(pieces)
-}
-
 // full says whether the pieces are enough for a row group.
 func (x *parquetExporter) full(l *lot) bool {
 	return l.rows >= int64(x.cfg.File.RowGroupRows) || l.raw >= x.cfg.File.RowGroupBytes
@@ -129,17 +116,10 @@ func (e *encoder) sort(tenant, at *parquetfile.Vector) {
 	}
 }
 
-func (x *parquetExporter) options(l *fileLayout) parquetfile.Options {
-	return parquetfile.Options{
-		CompressionLevel: x.cfg.File.CompressionLevel, PageBytes: x.cfg.File.PageBytes, BloomFPP: x.cfg.File.BloomFilter.FalsePositives,
-		Sorted: l.sorted, CreatedBy: createdBy, OldReaders: l.Compatibility == spark,
-	}
-}
-
 const createdBy = "millrace"
 
 // create writes a Parquet file below the staging directory, synced but for its name. It overwrites what a crash left.
-func (x *parquetExporter) create(path string, l *fileLayout, metadata map[string]string, fill func(w *parquetfile.Writer) error) (stats parquetfile.FileStats, err error) {
+func (m *making) create(path string, l *fileLayout, metadata map[string]string, fill func(w *parquetfile.Writer) error) (stats parquetfile.FileStats, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return stats, fmt.Errorf("writing %s: %w", path, err)
@@ -149,7 +129,7 @@ func (x *parquetExporter) create(path string, l *fileLayout, metadata map[string
 			err = errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(path))
 		}
 	}()
-	w, err := parquetfile.NewWriter(f, l.file, x.options(l))
+	w, err := parquetfile.NewWriter(f, m.columns(l), m.options(l))
 	if err == nil {
 		err = fill(w)
 	}
@@ -171,7 +151,8 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 		x.mu.Unlock()
 		return err
 	}
-	n := x.group(l.pieces)
+	made := x.making()
+	n := made.group(l.pieces)
 	pieces := slices.Clone(l.pieces[:n])
 	layout, err := x.layouts.named(l.key.layout)
 	x.mu.Unlock()
@@ -179,7 +160,7 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 		return err
 	}
 	name := fmt.Sprintf("%016x-%016x%s", l.id, pieces[0].Sequence, partSuffix)
-	stats, err := x.create(x.partPath(name), layout, nil, func(w *parquetfile.Writer) error { return e.encode(w, layout, pieces) })
+	stats, err := made.create(x.partPath(name), layout, nil, func(w *parquetfile.Writer) error { return e.encode(w, layout, pieces) })
 	if err != nil {
 		return err
 	}
@@ -188,7 +169,7 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 	}
 	failpoint.Reach(failpoint.PartWritten)
 	s := sumOf(pieces, nil)
-	made := part{File: name, Bytes: stats.Bytes, Rows: s.rows, Extent: s.extent, Log: s.log}
+	done := part{File: name, Bytes: stats.Bytes, Rows: s.rows, Extent: s.extent, Log: s.log}
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -197,13 +178,13 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 	}
 	w := &write{undo: func() { _ = os.Remove(x.partPath(name)) }} // else the next start does
 	after := *l
-	after.parts = append(slices.Clone(l.parts), made)
+	after.parts = append(slices.Clone(l.parts), done)
 	x.index.setLot(&w.batch, &after)
 	x.index.deletePieces(&w.batch, l.id, pieces[n-1].Sequence)
 	w.apply = func() {
 		l.parts = after.parts
 		l.drop(n)
-		x.staging.add(made.Bytes)
+		x.staging.add(done.Bytes)
 		x.staging.release(places(pieces))
 		x.telemetry.ExporterParquetSealDuration.Record(x.worker.ctx, time.Since(start).Seconds())
 	}
