@@ -29,6 +29,7 @@ type lot struct {
 // with another configuration is the same, byte for byte.
 type making struct {
 	Author           string   `json:"author"`
+	CreatedBy        string   `json:"created_by"`
 	RowGroupRows     int      `json:"row_group_rows"`
 	RowGroupBytes    int64    `json:"row_group_bytes"`
 	PageBytes        int      `json:"page_bytes"`
@@ -40,13 +41,13 @@ type making struct {
 // making returns how a file is made by the configuration.
 func (x *parquetExporter) making() making {
 	f := &x.cfg.File
-	return making{x.author, f.RowGroupRows, f.RowGroupBytes, f.PageBytes, f.CompressionLevel, f.BloomFilter.Columns, f.BloomFilter.FalsePositives}
+	return making{x.author, x.createdBy, f.RowGroupRows, f.RowGroupBytes, f.PageBytes, f.CompressionLevel, f.BloomFilter.Columns, f.BloomFilter.FalsePositives}
 }
 
 func (m *making) options(l *fileLayout) parquetfile.Options {
 	return parquetfile.Options{
 		CompressionLevel: m.CompressionLevel, PageBytes: m.PageBytes, BloomFPP: m.FalsePositives,
-		Sorted: l.sorted, CreatedBy: createdBy, OldReaders: l.Compatibility == spark,
+		Sorted: l.sorted, CreatedBy: m.CreatedBy, OldReaders: l.Compatibility == spark,
 	}
 }
 

@@ -116,8 +116,6 @@ func (e *encoder) sort(tenant, at *parquetfile.Vector) {
 	}
 }
 
-const createdBy = "millrace"
-
 // create writes a Parquet file below the staging directory, synced but for its name. It overwrites what a crash left.
 func (m *making) create(path string, l *fileLayout, metadata map[string]string, fill func(w *parquetfile.Writer) error) (stats parquetfile.FileStats, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
