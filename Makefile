@@ -97,6 +97,10 @@ bench: ## Measure against contrib and write docs/benchmarks.md's figures (a quar
 bench-log: ## Measure what the event log costs and write it into docs/benchmarks.md (ten minutes)
 	@scripts/bench.sh -only log -write docs/benchmarks.md
 
+.PHONY: bench-lake
+bench-lake: ## Measure the Parquet exporter, its files and reading them back, and write it into docs/benchmarks.md (two minutes)
+	@scripts/bench.sh -only lake -write docs/benchmarks.md
+
 .PHONY: bench-memory
 bench-memory: ## Send 10 million events and write how much memory that took (five minutes)
 	@scripts/bench.sh -only memory -write docs/benchmarks.md

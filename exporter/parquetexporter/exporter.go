@@ -37,17 +37,18 @@ type parquetExporter struct {
 	wrap  func(objectstore.Store) objectstore.Store
 
 	// Set by start, before the first batch.
-	registry schema.Registry
-	index    *index
-	staging  *staging
-	store    objectstore.Store
-	writer   string // names files: no other exporter, of any process, makes equal names
-	author   string // in the files' metadata
-	events   *template
-	failed   *template
-	lock     *os.File
-	worker   *worker
-	host     component.Host
+	registry  schema.Registry
+	index     *index
+	staging   *staging
+	store     objectstore.Store
+	writer    string // names files: no other exporter, of any process, makes equal names
+	author    string // in the files' metadata
+	createdBy string // so too: program and version, as readers parse it
+	events    *template
+	failed    *template
+	lock      *os.File
+	worker    *worker
+	host      component.Host
 	// Memory between batches, for as many as come side by side: a sync.Pool would lose it to every second garbage collection.
 	buffers   chan *buffer
 	readers   chan *event.Sorted
@@ -70,7 +71,7 @@ func newParquetExporter(set exporter.Settings, cfg *Config) (*parquetExporter, e
 		return nil, fmt.Errorf("creating telemetry: %w", err)
 	}
 	return &parquetExporter{
-		cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry, clock: delivery.SystemClock(),
+		cfg: cfg, id: set.ID, createdBy: "millrace version " + set.BuildInfo.Version, logger: set.Logger, telemetry: telemetry, clock: delivery.SystemClock(),
 		lots: map[uint64]*lot{}, open: map[lotKey]*lot{}, buffers: make(chan *buffer, atOnce), readers: make(chan *event.Sorted, atOnce),
 	}, nil
 }
