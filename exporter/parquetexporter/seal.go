@@ -149,6 +149,10 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 		x.mu.Unlock()
 		return err
 	}
+	if l.file != "" || !x.full(l) { // by a write of which it was not known whether it was done
+		x.mu.Unlock()
+		return nil
+	}
 	made := x.making()
 	n := made.group(l.pieces)
 	pieces := slices.Clone(l.pieces[:n])

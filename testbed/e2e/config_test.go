@@ -80,7 +80,7 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 		{"horizon without a unit", `connectors::event_log::deduplication::horizon::age: 24`, []string{"connectors::event_log", "horizon.age", "24ns", "such as 24h"}},
 		{"what the log cannot do when full", `connectors::event_log::on_full: drop`, []string{"connectors::event_log", "on_full", `"drop"`, "backpressure"}},
 		{"log in a directory that cannot be", `connectors::event_log::directory: /proc/none`, []string{"/proc/none"}},
-		{"log without a state store", `service::extensions: [clickhouse_engine, schema_registry]`, []string{"event_log", "state_store", "service::extensions"}},
+		{"log without a state store", `service::extensions: [clickhouse_engine, schema_registry]`, []string{"state_store", "service::extensions"}},
 		{"state store that is none", `connectors::event_log::state_store: schema_registry`, []string{"event_log", "state_store", `"schema_registry"`, "extension of type state_store"}},
 		{"consumer that is no pipeline", `connectors::event_log::consumers: {logs/clickhose: {start_at: end}}`, []string{"consumers", "logs/clickhose", "logs/clickhouse"}},
 		{"unknown field of the state store", `extensions::state_store::dir: x`, []string{"state_store", "dir"}},
