@@ -142,8 +142,10 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 		other := func(what string) string { return filepath.Join(t.TempDir(), what) }
 		f(overlay("extensions::clickhouse_engine::data_dir: "+other("clickhouse")), first.data, "another process uses the directory", "its own directory")
 		f(overlay("extensions::state_store::directory: "+other("state")), "data_dir", first.data, fmt.Sprintf("process %d", first.PID()), "directory of its own")
-		f(overlay(fmt.Sprintf("extensions: {state_store: {directory: %q}, clickhouse_engine: {data_dir: %q}}", other("state"), other("clickhouse"))),
-			filepath.Join(first.data, "log"), "in use by another process", "its own directory")
+		f(overlay(fmt.Sprintf("{extensions: {state_store: {directory: %q}, clickhouse_engine: {data_dir: %q}}, exporters: {parquet: {staging: {directory: %q}}}}",
+			other("state"), other("clickhouse"), other("staging"))), filepath.Join(first.data, "log"), "in use by another process", "its own directory")
+		f(overlay(fmt.Sprintf("{extensions: {state_store: {directory: %q}, clickhouse_engine: {data_dir: %q}}, connectors: {event_log: {directory: %q}}}",
+			other("state"), other("clickhouse"), other("log"))), filepath.Join(first.data, "staging"), "is used by another exporter or collector", "a directory of its own")
 	})
 }
 
