@@ -227,6 +227,10 @@ func (x *parquetExporter) consume(ctx context.Context, ld plog.Logs) error {
 		x.mu.Lock()
 		err := x.settle()
 		again := x.tokens.known[token]
+		if again && d.ID.Stage != "" {
+			at, _, last, _ := x.passed(d)
+			x.tokens.renew(at, token, last)
+		}
 		x.mu.Unlock()
 		if err != nil {
 			return err

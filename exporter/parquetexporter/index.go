@@ -236,6 +236,16 @@ func (t *tokens) add(at stream, token string, last uint64) {
 	}
 }
 
+// renew raises the position of a token that came again: it was not acknowledged before. In memory is enough, since after a
+// crash it comes again before any other of its stream.
+func (t *tokens) renew(at stream, token string, last uint64) {
+	for i := range t.streams[at] {
+		if one := &t.streams[at][i]; one.token == token {
+			one.last = max(one.last, last)
+		}
+	}
+}
+
 // passed returns the tokens of a stream that cannot come again: those before the position, and all of former epochs.
 func (t *tokens) passed(at stream, before uint64) []string {
 	var out []string

@@ -89,8 +89,10 @@ func (x *parquetExporter) passed(d *delivery.Delivery) (at stream, first, last u
 	id := d.ID
 	at = stream{incarnation: id.Incarnation, epoch: id.Epoch, pipeline: id.Pipeline.String(), partition: id.Partition, stage: id.Stage}
 	if id.Stage != "" {
-		// An outbox is deleted by the checkpoint after the one that made it.
-		return at, 0, id.Checkpoint, x.tokens.passed(at, d.Coordinator().Checkpoint())
+		// An outbox batch is deleted by the checkpoint after its acknowledgement: mostly the one after that which made it, but
+		// a stage may enrol, and send, many checkpoints later.
+		now := d.Coordinator().Checkpoint()
+		return at, 0, max(id.Checkpoint, now), x.tokens.passed(at, now)
 	}
 	return at, id.First, id.Last, x.tokens.passed(at, d.Coordinator().Committed(id.Partition))
 }
