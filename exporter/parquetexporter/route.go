@@ -118,14 +118,26 @@ func floor(n, unit int64) int64 {
 	return q
 }
 
-// expand returns the folders. Of one that overflowed, every value is noPartition.
+// maxFolders is how long the folders may be together: keys have 1024 bytes, with the store's prefix and the file's name.
+const maxFolders = 768
+
+// expand returns the folders. Of one that overflowed, every value is noPartition, and so where they are longer than a store
+// takes: no event may make a file that cannot be stored.
 func (t *template) expand(p *partition, overflow bool) string {
+	folders := t.fill(p, overflow)
+	if !overflow && (len(folders) > maxFolders || objectstore.CheckKey(folders) != nil && len(folders) > 0) {
+		return t.fill(p, true)
+	}
+	return folders
+}
+
+func (t *template) fill(p *partition, overflow bool) string {
 	var b strings.Builder
 	at := time.Unix(p.hour*3600, 0).UTC()
 	for i, f := range t.fields {
 		b.WriteString(t.texts[i])
 		if overflow {
-			b.WriteString(noPartition)
+			writeNone(&b)
 			continue
 		}
 		switch f {
@@ -168,10 +180,20 @@ func escape(b *strings.Builder, s string) {
 		}
 	}
 	if v.Len() == 0 || v.Len() > maxValue {
-		b.WriteString(noPartition)
+		writeNone(b)
 		return
 	}
 	b.WriteString(v.String())
+}
+
+// writeNone writes noPartition. At the beginning of a folder it is escaped, as any value is that begins with _: readers would
+// pass the folder over.
+func writeNone(b *strings.Builder) {
+	if s := b.String(); s == "" || strings.HasSuffix(s, "/") {
+		b.WriteString("%5F" + noPartition[1:])
+		return
+	}
+	b.WriteString(noPartition)
 }
 
 // unescape undoes escape.
