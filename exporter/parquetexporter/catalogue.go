@@ -82,8 +82,16 @@ func (x *parquetExporter) enter(w *write, e entry) {
 
 // writeCatalogue puts the files of hours that lack a line.
 func (x *parquetExporter) writeCatalogue(ctx context.Context) error {
+	// A line of which it is not known whether it was noted must be there before the lines are read: else it would be noted
+	// behind them, and its hour be taken for written.
+	x.mu.Lock()
+	err := x.settle()
+	x.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	var stale []uint64
-	err := x.index.each(func(rest [][]byte, _ []byte) error {
+	err = x.index.each(func(rest [][]byte, _ []byte) error {
 		if len(rest) != 1 || len(rest[0]) != 8 {
 			return errDamaged
 		}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/internal/parquetfile"
 )
@@ -23,6 +24,8 @@ type lot struct {
 	raw    int64  // bytes of the pieces, before compression
 	file   string // key in the store; "" while the lot is open
 	made   making // how the file is made; set with file
+	// sealAt is when a row group is tried again that could not be made. The worker's.
+	sealAt time.Time
 }
 
 // making is what a file's bytes depend on beside its rows. It is part of the plan: a file that is made again after a restart

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -136,6 +138,9 @@ func (x *parquetExporter) fill(e *encoder, w *parquetfile.Writer, layout *fileLa
 
 func copyPart(w *parquetfile.Writer, name string) error {
 	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(errDamaged, err)
+	}
 	if err != nil {
 		return fmt.Errorf("copying a part: %w", err)
 	}
@@ -143,6 +148,9 @@ func copyPart(w *parquetfile.Writer, name string) error {
 	info, err := f.Stat()
 	if err == nil {
 		_, err = w.CopyRowGroups(f, info.Size())
+	}
+	if errors.Is(err, parquetfile.ErrDamaged) || errors.Is(err, parquetfile.ErrOtherColumns) || errors.Is(err, syscall.EIO) {
+		err = errors.Join(errDamaged, err) // other files have parts of their own
 	}
 	if err != nil {
 		return fmt.Errorf("copying %s: %w", name, err)

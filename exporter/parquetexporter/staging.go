@@ -231,7 +231,7 @@ func (s *staging) read(p place, buf []byte) ([]byte, error) {
 	}
 	buf = buf[:p.length]
 	if _, err := seg.file.ReadAt(buf, p.offset); err != nil {
-		return nil, fmt.Errorf("reading a staged piece of %s: %w", seg.path, err)
+		return nil, fmt.Errorf("%w: reading %s: %w", errDamaged, seg.path, err)
 	}
 	if crc32.Checksum(buf, castagnoli) != p.checksum {
 		return nil, fmt.Errorf("%w: %s at %d: its checksum is wrong", errDamaged, seg.path, p.offset)

@@ -86,12 +86,13 @@ func (w *worker) find(now time.Time) work {
 	var spare []*lot // neither due nor closed
 	var leaving int64
 	for _, l := range x.lots {
+		// Negative where the clock has gone back since: waiting until it has caught up might take years.
 		age := now.Sub(time.Unix(0, l.opened))
 		switch {
 		case l.file != "":
 			out.closed = append(out.closed, l)
 			leaving += l.staged()
-		case age >= x.cfg.File.MaxAge || l.size() >= x.cfg.File.TargetBytes:
+		case age >= x.cfg.File.MaxAge || age < -x.cfg.File.MaxAge || l.size() >= x.cfg.File.TargetBytes:
 			out.due = append(out.due, l)
 			leaving += l.staged()
 		default:
@@ -111,7 +112,7 @@ func (w *worker) find(now time.Time) work {
 		}
 	}
 	for _, l := range spare {
-		if l.file == "" && x.full(l) && !slices.Contains(out.due, l) {
+		if l.file == "" && x.full(l) && !now.Before(l.sealAt) && !slices.Contains(out.due, l) {
 			out.full = append(out.full, l)
 		}
 	}
@@ -133,6 +134,7 @@ func (w *worker) round() time.Duration {
 			return 0
 		}
 		if err := x.seal(&w.encoder, l); err != nil {
+			l.sealAt = now.Add(maxPause) // every delivery wakes the worker, and each failure would put off what is due
 			errs = append(errs, err)
 		}
 	}
@@ -169,15 +171,14 @@ func (w *worker) publish(lots []*lot) []error {
 		if w.ctx.Err() != nil {
 			return nil
 		}
+		w.catalogue = true // whatever it returns: what may have been noted is noted by whoever settles it
 		if err := x.publish(w.ctx, &w.encoder, l); err != nil {
 			x.telemetry.ExporterParquetPublishFailures.Add(w.ctx, 1)
 			errs = append(errs, err)
 			if !errors.Is(err, errDamaged) {
 				break // the store is away, or a disk is full: the others would fare no better
 			}
-			continue
 		}
-		w.catalogue = true
 	}
 	if now := x.clock.Now(); x.cfg.Retention.on() && !now.Before(w.retainAt) {
 		w.retainAt = now.Add(x.cfg.Retention.Interval)
@@ -185,7 +186,7 @@ func (w *worker) publish(lots []*lot) []error {
 		if err != nil {
 			errs = append(errs, err)
 		}
-		w.catalogue = w.catalogue || removed
+		w.catalogue = w.catalogue || removed || err != nil
 	}
 	if w.catalogue && x.cfg.Catalogue != "" {
 		if err := x.writeCatalogue(w.ctx); err != nil {
