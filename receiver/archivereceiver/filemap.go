@@ -85,7 +85,8 @@ type rowFilter struct {
 type node struct {
 	key      string
 	children []*node
-	column   int // of a value, or none
+	column   int   // of a value, or none
+	others   []int // where other versions of a schema have the value: a row has one of them
 	// Of an array of objects, the columns that have a value in each of its elements.
 	each []eachColumn
 }
@@ -266,7 +267,7 @@ func (b *mapBuilder) typed(c *parquetfile.LayoutColumn) error {
 		return columnType(c.Name, c.Type, l)
 	}
 	b.texts[b.take(leaf)] = c.Text && l.Type.Kind == pages.Decimal
-	return b.place(c.Path, c.Each, leaf)
+	return b.place(c.Path, c.Each, leaf, true)
 }
 
 // kindsOf are the kinds of columns that hold values of a schema's type.
@@ -278,8 +279,9 @@ var kindsOf = map[string][]pages.Kind{
 	"Date32": {pages.Date}, "UUID": {pages.UUID},
 }
 
-// place puts a column into the tree of properties. each is the length of the path to an array of objects, or 0.
-func (b *mapBuilder) place(path []string, each, leaf int) error {
+// place puts a column into the tree of properties. each is the length of the path to an array of objects, or 0. Where versions
+// is true, a property may have several columns: as a schema's versions have that give it another type and so another column.
+func (b *mapBuilder) place(path []string, each, leaf int, versions bool) error {
 	n := b.tree
 	last := len(path)
 	if each > 0 {
@@ -293,14 +295,18 @@ func (b *mapBuilder) place(path []string, each, leaf int) error {
 		}
 		n = n.children[i]
 	}
-	if n.column != none || n.each != nil && each == 0 {
+	if !versions && (n.column != none || n.each != nil && each == 0) {
 		return &fileError{fileLayout, fmt.Sprintf("two columns are one property, %q", strings.Join(path, "."))}
 	}
 	if each > 0 {
 		n.each = append(n.each, eachColumn{path[each:], b.take(leaf)})
 		return nil
 	}
-	n.column = b.take(leaf)
+	if at := b.take(leaf); n.column == none {
+		n.column = at
+	} else {
+		n.others = append(n.others, at)
+	}
 	return nil
 }
 
@@ -365,7 +371,7 @@ func (b *mapBuilder) foreign(c *MappingConfig) error {
 		if each == len(path) { // an array of values
 			each = 0
 		}
-		if err := b.place(path, each, i); err != nil {
+		if err := b.place(path, each, i, false); err != nil {
 			return err
 		}
 	}

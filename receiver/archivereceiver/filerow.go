@@ -229,7 +229,14 @@ func (o *object) get() event.Object {
 // put adds what the row has at a place and below it, and returns its size.
 func (m *fileMap) put(n *node, parent *object, cols []column) (size int) {
 	if n.column != none {
-		size = m.putValue(n, parent, cols)
+		if size = m.putValue(n.key, n.column, parent, cols); size > 0 {
+			return size
+		}
+		for _, at := range n.others {
+			if size = m.putValue(n.key, at, parent, cols); size > 0 {
+				return size
+			}
+		}
 	}
 	if n.each != nil {
 		size += m.putEach(n, parent, cols)
@@ -243,25 +250,27 @@ func (m *fileMap) put(n *node, parent *object, cols []column) (size int) {
 	return size
 }
 
-func (m *fileMap) putValue(n *node, parent *object, cols []column) (size int) {
-	c := cols[n.column]
+// putValue adds a column's value, and returns its size: 0 where there is none.
+func (m *fileMap) putValue(key string, at int, parent *object, cols []column) (size int) {
+	c := cols[at]
 	if c == nil {
 		return 0
 	}
-	if !m.leaves[n.column].Repeated() {
+	if !m.leaves[at].Repeated() {
 		if c.Null() {
 			return 0
 		}
-		v := m.scalar(cols, n.column)
-		v.put(parent.get(), n.key)
-		return len(n.key) + len(v.text) + 8
+		v := m.scalar(cols, at)
+		v.put(parent.get(), key)
+		return len(key) + len(v.text) + 8
 	}
 	if c.Elements() == 0 {
 		return 0
 	}
-	list := parent.get().List(n.key)
+	size = len(key) + 8
+	list := parent.get().List(key)
 	for i := range c.Elements() {
-		v, null := m.element(c, n.column, i)
+		v, null := m.element(c, at, i)
 		if null {
 			list.AddNull()
 			continue

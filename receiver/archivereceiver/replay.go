@@ -211,7 +211,7 @@ func (f *fileReader) attempt(ctx context.Context) (err error) {
 		if first+n > f.next {
 			if f.r.selection.hasGroup(f.file, g, f.mapping) {
 				if err := f.readGroup(ctx, g, first, n); err != nil {
-					return err
+					return f.giveUp(ctx, err)
 				}
 			}
 			f.next = first + n
@@ -219,6 +219,17 @@ func (f *fileReader) attempt(ctx context.Context) (err error) {
 		first += n
 	}
 	return f.flush(ctx)
+}
+
+// giveUp passes on what was read before damage, which would go with the file, and returns why there is no more.
+func (f *fileReader) giveUp(ctx context.Context, err error) error {
+	if !errors.Is(err, pages.ErrCorrupt) && !errors.Is(err, pages.ErrUnsupported) && !errors.Is(err, pages.ErrTooLarge) {
+		return err // it is tried again from the last position
+	}
+	if flushErr := f.flush(ctx); flushErr != nil {
+		return flushErr
+	}
+	return err
 }
 
 // readGroup reads the rows of a row group from f.next on.
