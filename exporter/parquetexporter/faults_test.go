@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +36,9 @@ func TestARowGroupThatMayHaveBeenNotedIsNotMadeOfNothing(t *testing.T) {
 		h := newHarness(t, func(c *Config) { c.File.RowGroupRows = 10; c.Catalogue = "" })
 		require.NoError(t, h.deliver(0, 1, one{id: "first", name: "clicked"}))
 		h.awaitIDs("first")
-		commits := 0
+		var commits atomic.Int64
 		h.state.failing(func() (error, bool) {
-			if commits++; commits == 2 { // of the delivery, and then of the row group
+			if commits.Add(1) == 2 { // of the delivery, and then of the row group
 				return errors.New("broken"), done
 			}
 			return nil, false
@@ -128,7 +129,7 @@ func TestAPieceThatIsCutOffHoldsBackItsFileAndNoOther(t *testing.T) {
 }
 
 func TestALineOfTheCatalogueThatMayHaveBeenNotedIsWritten(t *testing.T) {
-	f := func(fail int, done bool) {
+	f := func(fail int64, done bool) {
 		t.Helper()
 		h := newHarness(t, nil)
 		require.NoError(t, h.deliver(0, 1, one{id: "first", name: "clicked"}))
@@ -136,15 +137,15 @@ func TestALineOfTheCatalogueThatMayHaveBeenNotedIsWritten(t *testing.T) {
 		h.await(func() bool { lines, _ := h.catalogue(); return len(lines) == 1 && h.staleHours() == 0 })
 		again := []one{{id: "a", name: "a"}, {id: "b", name: "b"}}
 		require.NoError(t, h.deliver(1, 1, again...))
-		commits := 0
+		var commits atomic.Int64
 		h.state.failing(func() (error, bool) {
-			if commits++; commits == fail { // the plan, two files, the catalogue's hour
+			if commits.Add(1) == fail { // the plan, two files, the catalogue's hour
 				return errors.New("broken"), done
 			}
 			return nil, false
 		})
 		h.clock.advance(h.cfg.File.MaxAge)
-		h.await(func() bool { h.state.mu.Lock(); defer h.state.mu.Unlock(); return commits >= fail })
+		h.await(func() bool { return commits.Load() >= fail })
 		h.await(func() bool { return len(h.files()) >= 2 })
 		require.NoError(t, h.deliver(1, 2, again...)) // finds out whether it was done
 		h.await(func() bool {
