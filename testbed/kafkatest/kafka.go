@@ -12,18 +12,14 @@
 package kafkatest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/fetched"
 	"github.com/millrace/millrace/testbed/freeport"
 )
 
@@ -88,40 +85,12 @@ func Start(tb testing.TB) *Kafka {
 	}
 }
 
-var errLacking = errors.New("this machine lacks what a Kafka needs")
-
-// fetched is this process's one fetch.
-var fetched = sync.OnceValues(func() (string, error) {
-	_, here, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", errors.New("finding scripts/kafka.sh: the test binary does not know where its source is")
-	}
-	script := filepath.Join(filepath.Dir(here), "..", "..", "scripts", "kafka.sh")
-	var said bytes.Buffer
-	cmd := exec.Command(script)
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 3 {
-		return "", fmt.Errorf("%w: %s", errLacking, strings.TrimSpace(said.String()))
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", script, err, said.String())
-	}
-	return strings.TrimSpace(string(out)), nil
-})
+var it = fetched.New("Kafka", "kafka.sh", RequireVariable)
 
 // libraries returns the folder with the jars, or ends the test.
 func libraries(tb testing.TB) string {
 	tb.Helper()
-	jars, err := fetched()
-	switch {
-	case errors.Is(err, errLacking) && os.Getenv(RequireVariable) == "":
-		tb.Skipf("SKIPPED, NOT PASSED: nothing was tried against a real Kafka: %v", err)
-	case err != nil:
-		tb.Fatalf("fetching Kafka: %v", err)
-	}
-	return jars
+	return it.Path(tb)
 }
 
 // configure chooses ports and writes the settings and an empty, formatted store.

@@ -64,37 +64,3 @@ func TestKafkaKeepsWhatItAcknowledgedAcrossKillAndRestart(t *testing.T) {
 	k.CreateTopic("events", 1)
 	require.Equal(t, []int64{0}, k.ProduceLogs("events", 0, logs("e")))
 }
-
-func TestAMachineWithoutJavaSkipsLoudlyUnlessKafkaIsRequired(t *testing.T) {
-	f := func(required string, want string) {
-		t.Helper()
-		t.Setenv(RequireVariable, required)
-		before := fetched
-		defer func() { fetched = before }()
-		fetched = func() (string, error) { return "", fmt.Errorf("%w: java is missing", errLacking) }
-		r := &recorder{TB: t}
-		func() {
-			defer func() { _ = recover() }() // what ends a test ends this function
-			libraries(r)
-		}()
-		require.Equal(t, want, r.said)
-	}
-	f("", "skip: SKIPPED, NOT PASSED: nothing was tried against a real Kafka: this machine lacks what a Kafka needs: java is missing")
-	f("1", "fatal: fetching Kafka: this machine lacks what a Kafka needs: java is missing")
-}
-
-// recorder takes down how a test would end.
-type recorder struct {
-	testing.TB
-	said string
-}
-
-func (r *recorder) Skipf(format string, args ...any) {
-	r.said = "skip: " + fmt.Sprintf(format, args...)
-	panic(r.said)
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.said = "fatal: " + fmt.Sprintf(format, args...)
-	panic(r.said)
-}

@@ -18,16 +18,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +33,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/millrace/millrace/testbed/child"
+	"github.com/millrace/millrace/testbed/fetched"
 	"github.com/millrace/millrace/testbed/freeport"
 )
 
@@ -123,40 +121,12 @@ func random(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-var errLacking = errors.New("no MinIO can be had here")
-
-// built is this process's one call of the script.
-var built = sync.OnceValues(func() (string, error) {
-	_, here, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", errors.New("finding scripts/minio.sh: the test binary does not know where its source is")
-	}
-	script := filepath.Join(filepath.Dir(here), "..", "..", "scripts", "minio.sh")
-	var said bytes.Buffer
-	cmd := exec.Command(script)
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 3 {
-		return "", fmt.Errorf("%w: %s", errLacking, strings.TrimSpace(said.String()))
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", script, err, said.String())
-	}
-	return strings.TrimSpace(string(out)), nil
-})
+var it = fetched.New("MinIO", "minio.sh", RequireVariable)
 
 // executable returns the server's path, or ends the test.
 func executable(tb testing.TB) string {
 	tb.Helper()
-	path, err := built()
-	switch {
-	case errors.Is(err, errLacking) && os.Getenv(RequireVariable) == "":
-		tb.Skipf("SKIPPED, NOT PASSED: nothing was tried against a real MinIO: %v", err)
-	case err != nil:
-		tb.Fatalf("building MinIO: %v", err)
-	}
-	return path
+	return it.Path(tb)
 }
 
 // start returns when the server serves requests.

@@ -4,7 +4,6 @@ package miniotest
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -55,38 +54,4 @@ func TestMinIOKeepsWhatItAcknowledgedAcrossKillStopAndPause(t *testing.T) {
 	}
 	f(Options{})
 	f(Options{TLS: true, KMS: true})
-}
-
-func TestAMachineWithoutMinIOSkipsLoudlyUnlessItIsRequired(t *testing.T) {
-	f := func(required string, want string) {
-		t.Helper()
-		t.Setenv(RequireVariable, required)
-		before := built
-		defer func() { built = before }()
-		built = func() (string, error) { return "", fmt.Errorf("%w: go is missing", errLacking) }
-		r := &recorder{TB: t}
-		func() {
-			defer func() { _ = recover() }() // what ends a test ends this function
-			executable(r)
-		}()
-		require.Equal(t, want, r.said)
-	}
-	f("", "skip: SKIPPED, NOT PASSED: nothing was tried against a real MinIO: no MinIO can be had here: go is missing")
-	f("1", "fatal: building MinIO: no MinIO can be had here: go is missing")
-}
-
-// recorder takes down how a test would end.
-type recorder struct {
-	testing.TB
-	said string
-}
-
-func (r *recorder) Skipf(format string, args ...any) {
-	r.said = "skip: " + fmt.Sprintf(format, args...)
-	panic(r.said)
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.said = "fatal: " + fmt.Sprintf(format, args...)
-	panic(r.said)
 }

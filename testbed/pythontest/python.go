@@ -11,16 +11,11 @@ package pythontest
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/testbed/fetched"
 )
 
 // RequireVariable makes a missing Python a failure instead of a skip, if it is set to anything.
@@ -29,40 +24,12 @@ const RequireVariable = "MILLRACE_REQUIRE_PYTHON"
 // timeout is for one script, on a busy machine.
 const timeout = 2 * time.Minute
 
-var errLacking = errors.New("this machine lacks what Python with pyarrow and DuckDB needs")
-
-// fetched is this process's one fetch.
-var fetched = sync.OnceValues(func() (string, error) {
-	_, here, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", errors.New("finding scripts/python.sh: the test binary does not know where its source is")
-	}
-	script := filepath.Join(filepath.Dir(here), "..", "..", "scripts", "python.sh")
-	var said bytes.Buffer
-	cmd := exec.Command(script)
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 3 {
-		return "", fmt.Errorf("%w: %s", errLacking, strings.TrimSpace(said.String()))
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", script, err, said.String())
-	}
-	return strings.TrimSpace(string(out)), nil
-})
+var it = fetched.New("Python with pyarrow and DuckDB", "python.sh", RequireVariable)
 
 // Path returns the path of the environment's python, or ends the test.
 func Path(tb testing.TB) string {
 	tb.Helper()
-	path, err := fetched()
-	switch {
-	case errors.Is(err, errLacking) && os.Getenv(RequireVariable) == "":
-		tb.Skipf("SKIPPED, NOT PASSED: nothing was tried with pyarrow and DuckDB: %v", err)
-	case err != nil:
-		tb.Fatalf("making a Python environment: %v", err)
-	}
-	return path
+	return it.Path(tb)
 }
 
 // Run runs the script with the arguments, sys.argv[1:] in it, and returns what it printed. A script that fails is the test's failure.
