@@ -251,3 +251,18 @@ func TestNoFileIsInAFolderThatReadersPassOver(t *testing.T) {
 		one{id: "c", name: "clicked", tenant: "two"}, one{id: "d", name: "other", failed: true})) // which List does, too
 	h.awaitIDs("a", "b", "c", "d")
 }
+
+func TestATimeThatTheFileCannotHoldHoldsBackNoFile(t *testing.T) {
+	for _, typ := range []string{"DateTime64(0)", "DateTime64(3)", "DateTime64(5)", "DateTime64(6)", "DateTime64(7)", "DateTime64(8)", "DateTime64(9)"} {
+		for _, compatibility := range []string{standard, spark} {
+			h := newHarness(t, func(c *Config) { c.File.Compatibility = compatibility })
+			h.registry.set(t, compile(t, "order", "1", `{"type":"object","properties":{"at":{"type":"string","format":"date-time","x-column":{"type":"`+typ+`"}},"d":{"type":"string","format":"date"}}}`))
+			var ids []string
+			for i, at := range []string{"2290-01-01T00:00:00Z", "1899-01-01T00:00:00Z", "1900-01-01T00:00:00Z", "2262-04-12T00:00:00Z", "2299-12-31T23:59:59.999999999Z", "9999-12-31T00:00:00Z"} {
+				ids = append(ids, fmt.Sprint("a", i))
+				require.NoError(t, h.deliver(uint64(i), 1, one{id: ids[i], name: "order", schema: "order/1", properties: `{"at":"` + at + `","d":"` + at[:10] + `"}`}))
+			}
+			h.awaitIDs(ids...)
+		}
+	}
+}
