@@ -108,7 +108,7 @@ func TestADamagedPartHoldsBackItsFileAndNoOther(t *testing.T) {
 	}
 	f(func(b []byte) []byte { return b[:len(b)/2] })
 	f(func(b []byte) []byte { b[50] ^= 1; return b })
-	f(func(b []byte) []byte { return nil })
+	f(func([]byte) []byte { return nil })
 }
 
 func TestAPieceThatIsCutOffHoldsBackItsFileAndNoOther(t *testing.T) {
