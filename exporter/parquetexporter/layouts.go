@@ -38,6 +38,8 @@ type keptLayout struct {
 	Kind    string           `json:"kind"`
 	Subject string           `json:"subject,omitempty"`
 	Columns *columns.Encoded `json:"columns,omitempty"`
+	// Envelope names the columns before those of Columns: a block knows its columns by their place.
+	Envelope []string `json:"envelope"`
 	// Compatibility is that of the time: a file's parts must be of one kind.
 	Compatibility string `json:"compatibility,omitempty"`
 }
@@ -104,6 +106,9 @@ func (k keptLayout) ready() (*fileLayout, []byte, error) {
 	}
 	digest := sha256.Sum256(value)
 	l := &fileLayout{name: hex.EncodeToString(digest[:12]), keptLayout: k, fields: columns.FailedEnvelope, spare: make(chan *rows, 8)}
+	if have := envelopeOf(k.Kind); !slices.Equal(have, k.Envelope) {
+		return nil, nil, fmt.Errorf("reading a kept layout: %w: it was staged with the columns %q, by another version: let that one finish its files first", errDamaged, k.Envelope)
+	}
 	if k.Kind == parquetfile.KindEvents {
 		if k.Columns == nil {
 			return nil, nil, fmt.Errorf("reading a kept layout: %s of kind %s has no columns", l.name, k.Kind)
@@ -126,6 +131,18 @@ func (k keptLayout) ready() (*fileLayout, []byte, error) {
 	}
 	l.sorted = []parquetfile.SortingColumn{{Column: l.tenant}, {Column: l.time}}
 	return l, value, nil
+}
+
+func envelopeOf(kind string) []string {
+	fields := columns.Envelope
+	if kind == parquetfile.KindFailedEvents {
+		fields = columns.FailedEnvelope
+	}
+	names := make([]string, len(fields))
+	for i := range fields {
+		names[i] = fields[i].Name
+	}
+	return names
 }
 
 // layouts makes and keeps layouts. Guarded by exporter.mu.
@@ -200,6 +217,7 @@ func (ls *layouts) make(snap *schema.Snapshot, subject string) (*fileLayout, err
 	if c := ls.cfg.File.Compatibility; c != standard {
 		kept.Compatibility = c
 	}
+	kept.Envelope = envelopeOf(kept.Kind)
 	l, value, err := kept.ready()
 	if err != nil {
 		return nil, err

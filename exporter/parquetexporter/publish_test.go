@@ -80,3 +80,15 @@ func TestAFileThatIsMadeAgainIsTheSameWhateverIsConfiguredByThen(t *testing.T) {
 	h.awaitIDs(ids...)
 	require.Equal(t, first, content())
 }
+
+func TestWhatWasStagedWithOtherColumnsIsNotReadByTheirPlaces(t *testing.T) {
+	l, value, err := keptLayout{Kind: parquetfile.KindFailedEvents, Envelope: envelopeOf(parquetfile.KindFailedEvents)}.ready()
+	require.NoError(t, err)
+	require.NotEmpty(t, l.fields)
+	var kept keptLayout
+	require.NoError(t, jsonDecode(string(value), &kept))
+	kept.Envelope = append([]string{"new"}, kept.Envelope...)
+	_, _, err = kept.ready()
+	require.ErrorIs(t, err, errDamaged)
+	require.ErrorContains(t, err, "let that one finish its files first")
+}
