@@ -107,8 +107,12 @@ func TestConfigThatDoesNotFitTheDataIsRefusedAndTheDataKept(t *testing.T) {
 	with()
 	works("with the right partitions")
 
-	with(overlay("extensions::state_store::directory: " + filepath.Join(t.TempDir(), "state")))
+	// Which of the components of a pipeline is started first, core does not say.
+	otherState := overlay("extensions::state_store::directory: " + filepath.Join(t.TempDir(), "state"))
+	with(otherState, overlay("exporters::parquet::staging::directory: "+filepath.Join(t.TempDir(), "staging")))
 	refused("event_log", "was used with another state store", "bring that directory back", "accept_state_store")
+	with(otherState, overlay("connectors::event_log::directory: "+filepath.Join(t.TempDir(), "log")))
+	refused("parquet", "has events that another state store or exporter knows of", "bring that back")
 	with()
 	works("with the right state store")
 
