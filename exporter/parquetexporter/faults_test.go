@@ -77,8 +77,7 @@ func TestARowGroupThatCannotBeMadeDoesNotPutOffOtherFiles(t *testing.T) {
 		require.Less(t, h.clock.Now().Sub(began), 80*time.Second, "as long as the damaged one is not due itself")
 		third = append(third, fmt.Sprint("third", at))
 		require.NoError(t, h.deliver(at, 1, one{id: third[len(third)-1], name: "third"}))
-		h.await(func() bool { return len(h.x.worker.woken) == 0 })
-		time.Sleep(5 * time.Millisecond) // for the worker; the clock stands
+		h.awaitRound()
 		h.clock.advance(time.Second)
 	}
 	flip()

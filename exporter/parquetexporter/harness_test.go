@@ -39,6 +39,7 @@ type clock struct {
 	mu     sync.Mutex
 	now    time.Time
 	timers map[chan time.Time]time.Time
+	asked  int // times that somebody began to wait
 }
 
 func newClock() *clock {
@@ -54,6 +55,7 @@ func (c *clock) Now() time.Time {
 func (c *clock) After(d time.Duration) <-chan time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.asked++
 	ch := make(chan time.Time, 1)
 	if d <= 0 {
 		ch <- c.now
@@ -420,6 +422,22 @@ func (h *harness) awaitIDs(want ...string) {
 		return len(h.ids()) >= len(want) && h.idle()
 	})
 	require.Equal(h.t, want, h.ids())
+}
+
+// awaitRound returns when the worker has gone through a whole round at the present time: it waits after each, and the first may
+// have been under way.
+func (h *harness) awaitRound() {
+	h.t.Helper()
+	asked := func() int {
+		h.clock.mu.Lock()
+		defer h.clock.mu.Unlock()
+		return h.clock.asked
+	}
+	for range 2 {
+		before := asked()
+		h.x.worker.wake()
+		h.await(func() bool { return asked() > before })
+	}
 }
 
 // idle says whether nothing is staged.
