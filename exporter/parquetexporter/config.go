@@ -103,7 +103,7 @@ func createDefaultConfig() component.Config {
 		StateStore:        component.MustNewID("state_store"),
 		SchemaRegistry:    component.MustNewID("schema_registry"),
 		PartitionBy:       "event_name={event_name}/date={date}/hour={hour}",
-		FailedPartitionBy: "failed_events/date={date}/hour={hour}",
+		FailedPartitionBy: "failed_events/event_name={event_name}/date={date}/hour={hour}",
 		Staging:           StagingConfig{Directory: "./data/staging", MaxBytes: 10 << 30, SegmentBytes: 64 << 20},
 		File: FileConfig{
 			MaxAge: 10 * time.Minute, TargetBytes: 128 << 20, RowGroupRows: 1 << 17, RowGroupBytes: 128 << 20, PageBytes: 256 << 10,

@@ -43,7 +43,7 @@ func TestEventsGoIntoTheFileOfTheirNameAndHour(t *testing.T) {
 		"c": "event_name=clicked/date=2026-01-02/hour=13",
 		"d": "event_name=__HIVE_DEFAULT_PARTITION__/date=2026-01-02/hour=12",
 		"e": "event_name=a%2Fb%3Dü/date=2026-01-01/hour=23",
-		"f": "failed_events/date=2026-01-02/hour=12",
+		"f": "failed_events/event_name=clicked/date=2026-01-02/hour=12",
 	}, got)
 }
 

@@ -34,8 +34,8 @@ func TestFilesArePassedOverByTheirKeys(t *testing.T) {
 	f(true, "event_name=x/date=2026-11-22/hour=13/a.parquet", none)
 	f(false, "event_name=x/a.parquet.tmp", none)
 	f(false, "a.csv", none)
-	f(false, "failed_events/date=2026-11-22/hour=13/a.parquet", none)
-	f(true, "failed_events/date=2026-11-22/hour=13/a.parquet", func(c *Config) { c.Kind = "failed_events" })
+	f(false, "failed_events/event_name=a/date=2026-11-22/hour=13/a.parquet", none)
+	f(true, "failed_events/event_name=a/date=2026-11-22/hour=13/a.parquet", func(c *Config) { c.Kind = "failed_events" })
 	f(true, "failed_events/a.parquet", func(c *Config) { c.Mapping = configoptional.Some(MappingConfig{}) })
 
 	names := func(c *Config) { c.EventNames = []string{"Order Completed", "A/B"} }
