@@ -135,6 +135,11 @@ func (g *kafkaGateway) settle(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	// Of a gateway that is just starting, nothing is known, and Await takes that for nothing to wait for.
+	await(t, "the gateway says how far behind its log's consumers are", func() bool {
+		_, err := lag.Sum(ctx, "http://"+g.env["MILLRACE_METRICS"], "otelcol_event_log_lag_events{")
+		return err == nil
+	})
 	require.NoError(t, lag.Await(ctx, "http://"+g.env["MILLRACE_METRICS"], nil))
 }
 
