@@ -81,6 +81,3 @@ func serverError(err error) string {
 	}
 	return err.Error()
 }
-
-// errNoRegistry is a start-up error.
-var errNoRegistry = errors.New("is not an extension that has schemas: name a schema_registry extension and list it under service.extensions")

@@ -83,26 +83,10 @@ func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, err
 // dial and allocate anew.
 const deliveriesAtOnce = 4
 
-// noRegistry stands in where no schemas are configured.
-type noRegistry struct{ snapshot *schema.Snapshot }
-
-func (r noRegistry) Snapshot() *schema.Snapshot { return r.snapshot }
-
 func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
-	ext, ok := host.GetExtensions()[x.cfg.SchemaRegistry]
-	if !ok {
-		// Without the extension every event is undeclared: that is a setup, a wrong name is a mistake.
-		if x.cfg.SchemaRegistry != createDefaultConfig().(*Config).SchemaRegistry {
-			return fmt.Errorf("schema_registry: %q %w", x.cfg.SchemaRegistry, errNoRegistry)
-		}
-		empty, err := schema.NewSnapshot(0, nil)
-		if err != nil {
-			return fmt.Errorf("creating an empty schema registry: %w", err)
-		}
-		x.logger.Warn("No schema_registry extension: all properties go into the column `properties`, none gets a column of its own")
-		x.registry = noRegistry{empty}
-	} else if x.registry, ok = ext.(schema.Registry); !ok {
-		return fmt.Errorf("schema_registry: %q %w", x.cfg.SchemaRegistry, errNoRegistry)
+	var err error
+	if x.registry, err = columns.FindRegistry(host, x.cfg.SchemaRegistry, createDefaultConfig().(*Config).SchemaRegistry, x.logger); err != nil {
+		return err
 	}
 
 	var tlsConfig *tls.Config

@@ -54,7 +54,7 @@ func (x *parquetExporter) added(layout *fileLayout, l *lot, all *sum, stats *par
 		Partition: partitionValues(l.key.folder), Rows: stats.Rows, Bytes: stats.Bytes, RowGroups: stats.RowGroups,
 		MinEventTime: stamp(all.extent.Event[0]), MaxEventTime: stamp(all.extent.Event[1]),
 		MinReceivedTime: stamp(all.extent.Received[0]), MaxReceivedTime: stamp(all.extent.Received[1]),
-		Log: sortedRanges(all.log), Writer: x.writer, At: stamp(x.clock.Now().UnixNano()),
+		Log: all.log, Writer: x.writer, At: stamp(x.clock.Now().UnixNano()),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/millrace/millrace/exporter/parquetexporter/internal/metadata"
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/failpoint"
@@ -110,7 +111,7 @@ func (x *parquetExporter) start(ctx context.Context, host component.Host) (err e
 	x.staging, err = openStaging(x.cfg.Staging.Directory, x.cfg.Staging.SegmentBytes, func(yield func(place) error) error {
 		for _, l := range found.lots {
 			for i := range l.pieces {
-				if err := yield(l.pieces[i].place()); err != nil {
+				if err := yield(l.pieces[i].place); err != nil {
 					return err
 				}
 			}
@@ -147,10 +148,7 @@ func (x *parquetExporter) start(ctx context.Context, host component.Host) (err e
 	return nil
 }
 
-var (
-	errNoRegistry = errors.New("is no extension that has schemas: add a schema_registry to service::extensions")
-	errNoState    = errors.New("is no extension that keeps state: add a state_store to service::extensions, since what is staged must be known after a crash")
-)
+var errNoState = errors.New("is no extension that keeps state: add a state_store to service::extensions, since what is staged must be known after a crash")
 
 func (x *parquetExporter) findExtensions(host component.Host) error {
 	ext, ok := host.GetExtensions()[x.cfg.StateStore].(state.Provider)
@@ -158,30 +156,10 @@ func (x *parquetExporter) findExtensions(host component.Host) error {
 		return fmt.Errorf("state_store: %q %w", x.cfg.StateStore, errNoState)
 	}
 	x.index = &index{store: ext.Store(), owner: []byte(x.id.String())}
-	registry, ok := host.GetExtensions()[x.cfg.SchemaRegistry]
-	if !ok {
-		// Without the extension every event is undeclared: that is a setup, a wrong name is a mistake.
-		if x.cfg.SchemaRegistry != createDefaultConfig().(*Config).SchemaRegistry {
-			return fmt.Errorf("schema_registry: %q %w", x.cfg.SchemaRegistry, errNoRegistry)
-		}
-		x.logger.Warn("No schema_registry extension: all properties go into the column `properties`, none gets a column of its own")
-		empty, err := schema.NewSnapshot(0, nil)
-		if err != nil {
-			return fmt.Errorf("creating an empty schema registry: %w", err)
-		}
-		x.registry = noRegistry{empty}
-		return nil
-	}
-	if x.registry, ok = registry.(schema.Registry); !ok {
-		return fmt.Errorf("schema_registry: %q %w", x.cfg.SchemaRegistry, errNoRegistry)
-	}
-	return nil
+	var err error
+	x.registry, err = columns.FindRegistry(host, x.cfg.SchemaRegistry, createDefaultConfig().(*Config).SchemaRegistry, x.logger)
+	return err
 }
-
-// noRegistry stands in where no schemas are configured.
-type noRegistry struct{ snapshot *schema.Snapshot }
-
-func (r noRegistry) Snapshot() *schema.Snapshot { return r.snapshot }
 
 // shutdown ends the worker and leaves what is staged for the next start.
 func (x *parquetExporter) shutdown(context.Context) error {

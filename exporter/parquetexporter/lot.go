@@ -3,6 +3,7 @@
 package parquetexporter
 
 import (
+	"cmp"
 	"math"
 	"path"
 	"slices"
@@ -85,18 +86,13 @@ type lotKey struct {
 // piece is some rows of one delivery that go into one file.
 type piece struct {
 	Sequence uint64 `json:"-"` // order of staging
-	Segment  uint64 `json:"segment"`
-	Offset   int64  `json:"offset"`
-	Length   uint32 `json:"length"`
-	Checksum uint32 `json:"checksum"`
-	Raw      uint32 `json:"raw"` // bytes before compression
-	Rows     int64  `json:"rows"`
-	Extent   extent `json:"extent"`
+	place
+	Raw    uint32 `json:"raw"` // bytes before compression
+	Rows   int64  `json:"rows"`
+	Extent extent `json:"extent"`
 	// Log says which records these are; nil where no event log stands before the exporter.
 	Log *parquetfile.LogRange `json:"log,omitempty"`
 }
-
-func (p *piece) place() place { return place{p.Segment, p.Offset, p.Length, p.Checksum} }
 
 // part is a Parquet file of one row group in the staging directory.
 type part struct {
@@ -156,7 +152,7 @@ func (l *lot) drop(n int) {
 type sum struct {
 	rows   int64
 	extent extent
-	log    []parquetfile.LogRange
+	log    []parquetfile.LogRange // in one order, whichever came first
 }
 
 func (s *sum) addPiece(p *piece) {
@@ -181,7 +177,7 @@ func (s *sum) addRange(r parquetfile.LogRange) {
 }
 
 func sumOf(pieces []piece, parts []part) sum {
-	s := sum{extent: newExtent()}
+	s := sum{extent: newExtent(), log: []parquetfile.LogRange{}}
 	for i := range parts {
 		s.rows += parts[i].Rows
 		s.extent.join(parts[i].Extent)
@@ -192,6 +188,9 @@ func sumOf(pieces []piece, parts []part) sum {
 	for i := range pieces {
 		s.addPiece(&pieces[i])
 	}
+	slices.SortFunc(s.log, func(a, b parquetfile.LogRange) int {
+		return cmp.Or(strings.Compare(a.Incarnation+a.Pipeline, b.Incarnation+b.Pipeline), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Partition, b.Partition))
+	})
 	return s
 }
 

@@ -56,8 +56,7 @@ func (x *parquetExporter) note(d *delivery.Delivery, token string, b *batchRows,
 			x.index.setLot(&w.batch, l)
 		}
 		p := piece{
-			Sequence: next.Sequence, Segment: places[i].segment, Offset: places[i].offset, Length: places[i].length, Checksum: places[i].checksum,
-			Raw: uint32(buf.raw[i]), Rows: int64(t.rows.len()), Extent: t.rows.extent,
+			Sequence: next.Sequence, place: places[i], Raw: uint32(buf.raw[i]), Rows: int64(t.rows.len()), Extent: t.rows.extent,
 		}
 		if d != nil && at.stage == "" {
 			p.Log = at.logRange(first, last, p.Rows)

@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -35,17 +33,17 @@ func (x *parquetExporter) plan(lots []*lot) error {
 		return err
 	}
 	w := &write{undo: func() {}}
-	names := make([]string, len(lots))
+	planned := make([]lot, len(lots))
 	for i, l := range lots {
 		opened := time.Unix(0, l.opened).UTC().Format("20060102T150405Z")
-		names[i] = path.Join(l.key.folder, fmt.Sprintf("%s-%s-%06d.parquet", opened, x.writer, l.id))
-		planned := *l
-		planned.file, planned.made = names[i], x.making()
-		x.index.setLot(&w.batch, &planned)
+		planned[i] = *l
+		planned[i].file = path.Join(l.key.folder, fmt.Sprintf("%s-%s-%06d.parquet", opened, x.writer, l.id))
+		planned[i].made = x.making()
+		x.index.setLot(&w.batch, &planned[i])
 	}
 	w.apply = func() {
 		for i, l := range lots {
-			l.file, l.made = names[i], x.making()
+			l.file, l.made = planned[i].file, planned[i].made
 			if x.open[l.key] == l {
 				delete(x.open, l.key)
 			}
@@ -167,7 +165,7 @@ func removed(file string) error {
 
 // metadata is what a file's footer says of it. It is a function of the plan.
 func (x *parquetExporter) metadata(layout *fileLayout, l *lot, all *sum) (map[string]string, error) {
-	log, err := json.Marshal(sortedRanges(all.log))
+	log, err := json.Marshal(all.log)
 	if err != nil {
 		return nil, err
 	}
@@ -175,21 +173,4 @@ func (x *parquetExporter) metadata(layout *fileLayout, l *lot, all *sum) (map[st
 		parquetfile.KeyKind: layout.Kind, parquetfile.KeyDataset: layout.dataset(), parquetfile.KeySchema: layout.schema(),
 		parquetfile.KeyLayout: layout.footer(), parquetfile.KeyLog: string(log), parquetfile.KeyWriter: l.made.Author + " " + x.id.String() + " " + x.writer,
 	}, nil
-}
-
-func sortedRanges(log []parquetfile.LogRange) []parquetfile.LogRange {
-	log = slices.Clone(log)
-	slices.SortFunc(log, func(a, b parquetfile.LogRange) int {
-		if c := strings.Compare(a.Incarnation+a.Pipeline, b.Incarnation+b.Pipeline); c != 0 {
-			return c
-		}
-		if a.Epoch != b.Epoch {
-			return int(int64(a.Epoch) - int64(b.Epoch))
-		}
-		return int(a.Partition) - int(b.Partition)
-	})
-	if log == nil {
-		log = []parquetfile.LogRange{}
-	}
-	return log
 }

@@ -59,7 +59,7 @@ func (e *encoder) encode(w *parquetfile.Writer, layout *fileLayout, pieces []pie
 }
 
 func (e *encoder) add(p *piece) (err error) {
-	if e.piece, err = e.x.staging.read(p.place(), e.piece); err != nil {
+	if e.piece, err = e.x.staging.read(p.place, e.piece); err != nil {
 		return err
 	}
 	if n, err := s2.DecodedLen(e.piece); err != nil || n != int(p.Raw) {
@@ -196,7 +196,7 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 func places(pieces []piece) []place {
 	out := make([]place, len(pieces))
 	for i := range pieces {
-		out[i] = pieces[i].place()
+		out[i] = pieces[i].place
 	}
 	return out
 }

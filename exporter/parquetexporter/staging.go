@@ -44,10 +44,10 @@ type segment struct {
 
 // place is where a piece lies.
 type place struct {
-	segment  uint64
-	offset   int64
-	length   uint32
-	checksum uint32 // CRC-32C
+	Segment  uint64 `json:"segment"`
+	Offset   int64  `json:"offset"`
+	Length   uint32 `json:"length"`
+	Checksum uint32 `json:"checksum"` // CRC-32C
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -61,15 +61,15 @@ func segmentName(number uint64) string { return fmt.Sprintf("%016x.staged", numb
 func openStaging(dir string, segmentBytes int64, pieces func(yield func(place) error) error) (*staging, error) {
 	s := &staging{dir: dir, segmentBytes: segmentBytes, segments: map[uint64]*segment{}}
 	err := pieces(func(p place) error {
-		seg := s.segments[p.segment]
+		seg := s.segments[p.Segment]
 		if seg == nil {
-			seg = &segment{number: p.segment, path: filepath.Join(dir, segmentName(p.segment))}
-			s.segments[p.segment] = seg
+			seg = &segment{number: p.Segment, path: filepath.Join(dir, segmentName(p.Segment))}
+			s.segments[p.Segment] = seg
 		}
 		seg.pieces++
-		seg.bytes += int64(p.length)
-		seg.size = max(seg.size, p.offset+int64(p.length))
-		s.bytes += int64(p.length)
+		seg.bytes += int64(p.Length)
+		seg.size = max(seg.size, p.Offset+int64(p.Length))
+		s.bytes += int64(p.Length)
 		return nil
 	})
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *staging) append(data []byte, lengths []int) ([]place, error) {
 	}
 	places := make([]place, len(lengths))
 	for i, n := range lengths {
-		places[i] = place{segment: seg.number, offset: at, length: uint32(n), checksum: crc32.Checksum(data[:n], castagnoli)}
+		places[i] = place{Segment: seg.number, Offset: at, Length: uint32(n), Checksum: crc32.Checksum(data[:n], castagnoli)}
 		data = data[n:]
 		at += int64(n)
 	}
@@ -221,20 +221,20 @@ func (s *staging) sync(seg *segment, end int64) error {
 // read returns the piece, checked.
 func (s *staging) read(p place, buf []byte) ([]byte, error) {
 	s.mu.Lock()
-	seg := s.segments[p.segment]
+	seg := s.segments[p.Segment]
 	s.mu.Unlock()
 	if seg == nil {
 		return nil, fmt.Errorf("reading a staged piece: %w", fs.ErrNotExist)
 	}
-	if cap(buf) < int(p.length) {
-		buf = make([]byte, p.length)
+	if cap(buf) < int(p.Length) {
+		buf = make([]byte, p.Length)
 	}
-	buf = buf[:p.length]
-	if _, err := seg.file.ReadAt(buf, p.offset); err != nil {
+	buf = buf[:p.Length]
+	if _, err := seg.file.ReadAt(buf, p.Offset); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", errDamaged, seg.path, err)
 	}
-	if crc32.Checksum(buf, castagnoli) != p.checksum {
-		return nil, fmt.Errorf("%w: %s at %d: its checksum is wrong", errDamaged, seg.path, p.offset)
+	if crc32.Checksum(buf, castagnoli) != p.Checksum {
+		return nil, fmt.Errorf("%w: %s at %d: its checksum is wrong", errDamaged, seg.path, p.Offset)
 	}
 	return buf, nil
 }
@@ -244,8 +244,8 @@ func (s *staging) release(places []place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range places {
-		if seg := s.segments[p.segment]; seg != nil {
-			s.forget(seg, 1, int64(p.length))
+		if seg := s.segments[p.Segment]; seg != nil {
+			s.forget(seg, 1, int64(p.Length))
 		}
 	}
 }
