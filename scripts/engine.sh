@@ -13,10 +13,7 @@ set -eu
 
 version=26.7.3-stable.1
 
-fail() {
-	printf 'engine.sh: %s\n' "$*" >&2
-	exit 1
-}
+. "${0%"${0##*/}"}./cache.sh" # beside this one
 
 case "$(uname -s)/$(uname -m)" in
 Linux/x86_64 | Linux/amd64)
@@ -28,19 +25,7 @@ Linux/x86_64 | Linux/amd64)
 	;;
 esac
 
-if [ -n "${MILLRACE_CACHE:-}" ]; then
-	cache=$MILLRACE_CACHE
-elif [ -n "${XDG_CACHE_HOME:-}" ]; then
-	cache=$XDG_CACHE_HOME/millrace
-elif [ -n "${HOME:-}" ]; then
-	cache=$HOME/.cache/millrace
-else
-	fail "neither MILLRACE_CACHE nor XDG_CACHE_HOME nor HOME is set: set MILLRACE_CACHE to a directory for the engine (600 MB)"
-fi
-case "$cache" in
-/*) ;;
-*) cache=$PWD/$cache ;;
-esac
+find_cache "the engine (600 MB)"
 dir=$cache/clickhouse-$version
 library=$dir/libchdb.so
 

@@ -10,33 +10,13 @@
 # Exit status 3 says that this machine lacks what a Kafka needs: then tests that need one are skipped.
 set -eu
 
-say() { printf 'kafka.sh: %s\n' "$*" >&2; }
-fail() {
-	say "$*"
-	exit 1
-}
-lack() {
-	say "$*"
-	exit 3
-}
+. "${0%"${0##*/}"}./cache.sh" # beside this one
 
 pom=$(cd "$(dirname "$0")/.." && pwd)/testbed/kafka/pom.xml
 version=$(sed -n '/<artifactId>kafka_/,/<\/version>/s/.*<version>\(.*\)<\/version>.*/\1/p' "$pom")
 [ -n "$version" ] || fail "$pom names no version of Kafka"
 
-if [ -n "${MILLRACE_CACHE:-}" ]; then
-	cache=$MILLRACE_CACHE
-elif [ -n "${XDG_CACHE_HOME:-}" ]; then
-	cache=$XDG_CACHE_HOME/millrace
-elif [ -n "${HOME:-}" ]; then
-	cache=$HOME/.cache/millrace
-else
-	fail "neither MILLRACE_CACHE nor XDG_CACHE_HOME nor HOME is set: set MILLRACE_CACHE to a directory for Kafka (50 MB)"
-fi
-case "$cache" in
-/*) ;;
-*) cache=$PWD/$cache ;;
-esac
+find_cache "Kafka (50 MB)"
 jars=$cache/kafka-$version-$(cksum <"$pom" | cut -d' ' -f1)
 
 command -v java >/dev/null 2>&1 || lack "java is missing: install a JDK or JRE of version 17 or later (Debian: apt-get install default-jre-headless)"

@@ -12,29 +12,9 @@ set -eu
 
 version=v0.0.0-20260212201848-7aac2a2c5b7c
 
-say() { printf 'minio.sh: %s\n' "$*" >&2; }
-fail() {
-	say "$*"
-	exit 1
-}
-lack() {
-	say "$*"
-	exit 3
-}
+. "${0%"${0##*/}"}./cache.sh" # beside this one
 
-if [ -n "${MILLRACE_CACHE:-}" ]; then
-	cache=$MILLRACE_CACHE
-elif [ -n "${XDG_CACHE_HOME:-}" ]; then
-	cache=$XDG_CACHE_HOME/millrace
-elif [ -n "${HOME:-}" ]; then
-	cache=$HOME/.cache/millrace
-else
-	fail "neither MILLRACE_CACHE nor XDG_CACHE_HOME nor HOME is set: set MILLRACE_CACHE to a directory for MinIO (150 MB)"
-fi
-case "$cache" in
-/*) ;;
-*) cache=$PWD/$cache ;;
-esac
+find_cache "MinIO (150 MB)"
 dir=$cache/minio-$version
 minio=$dir/minio
 

@@ -10,32 +10,12 @@
 # Exit status 3 says that this machine lacks what that needs: then tests that need it are skipped.
 set -eu
 
-say() { printf 'python.sh: %s\n' "$*" >&2; }
-fail() {
-	say "$*"
-	exit 1
-}
-lack() {
-	say "$*"
-	exit 3
-}
+. "${0%"${0##*/}"}./cache.sh" # beside this one
 
 requirements=$(cd "$(dirname "$0")/.." && pwd)/testbed/python/requirements.txt
 [ -f "$requirements" ] || fail "$requirements is missing"
 
-if [ -n "${MILLRACE_CACHE:-}" ]; then
-	cache=$MILLRACE_CACHE
-elif [ -n "${XDG_CACHE_HOME:-}" ]; then
-	cache=$XDG_CACHE_HOME/millrace
-elif [ -n "${HOME:-}" ]; then
-	cache=$HOME/.cache/millrace
-else
-	fail "neither MILLRACE_CACHE nor XDG_CACHE_HOME nor HOME is set: set MILLRACE_CACHE to a directory for Python's packages (300 MB)"
-fi
-case "$cache" in
-/*) ;;
-*) cache=$PWD/$cache ;;
-esac
+find_cache "Python's packages (300 MB)"
 
 command -v python3 >/dev/null 2>&1 || lack "python3 is missing: install Python 3.11 or later (Debian: apt-get install python3 python3-venv)"
 version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])') || lack "python3 does not start"
