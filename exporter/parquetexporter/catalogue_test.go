@@ -4,10 +4,12 @@ package parquetexporter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,6 +73,27 @@ func TestTheCatalogueListsEveryFileOnceWithWhatIsInIt(t *testing.T) {
 	kept := 0
 	require.NoError(t, h.x.index.each(func([][]byte, []byte) error { kept++; return nil }, "entry"))
 	require.Less(t, kept, len(lines), "lines of hours that are over leave the state store")
+}
+
+// A job that has ended may never start again.
+func TestAStopLeavesNoFileThatTheCatalogueLacks(t *testing.T) {
+	h := newHarness(t, nil)
+	var refused atomic.Int64
+	h.objects.failing(func(key string) error {
+		if strings.HasPrefix(key, h.cfg.Catalogue+"/") {
+			refused.Add(1)
+			return errors.New("not now")
+		}
+		return nil
+	})
+	events, ids := numbered("a-", 4)
+	require.NoError(t, h.deliver(0, 1, events...))
+	h.awaitIDs(ids...)
+	h.await(func() bool { return refused.Load() > 0 })
+	h.objects.failing(nil) // the worker tries again when its pause is over, and the clock stands still
+	h.stop()
+	lines, _ := h.catalogue()
+	require.Len(t, lines, 1)
 }
 
 func TestRetentionRemovesOldFilesOfOursAndTheCatalogueSaysSo(t *testing.T) {

@@ -43,6 +43,7 @@ func startWorker(x *parquetExporter) *worker {
 			next := w.round()
 			select {
 			case <-ctx.Done():
+				w.leave()
 				return
 			case <-w.woken:
 			case <-x.clock.After(next):
@@ -65,11 +66,25 @@ func (w *worker) stop() {
 	<-w.done
 }
 
-// Bounds of the pause after a failure.
+// Bounds of the pause after a failure, and of how long a stop waits for the store.
 const (
-	minPause = time.Second
-	maxPause = time.Minute
+	minPause    = time.Second
+	maxPause    = time.Minute
+	leaveWithin = 5 * time.Second
 )
+
+// leave brings the catalogue up to date a last time: a job that has ended may never start again, and would leave files that no
+// catalogue has. What fails here is done by the next start.
+func (w *worker) leave() {
+	if !w.catalogue || w.x.cfg.Catalogue == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), leaveWithin)
+	defer cancel()
+	if err := w.x.writeCatalogue(ctx); err != nil {
+		w.x.logger.Warn("The catalogue lacks files until the next start", zap.Error(err))
+	}
+}
 
 // work is what a round found to do.
 type work struct {

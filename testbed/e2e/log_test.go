@@ -32,8 +32,13 @@ func batchOf(name string, n int) plog.Logs {
 // copies says how often the events of that name are stored: "EVENTS times ROWS EACH", or whatever else is there.
 func (i *instance) copies(t *testing.T, name string) string {
 	t.Helper()
-	return strings.Join(i.rows(t, `SELECT concat(toString(count()), ' times ', toString(n)) FROM
+	said := strings.Join(i.rows(t, `SELECT concat(toString(count()), ' times ', toString(n)) FROM
 		(SELECT event_id, count() AS n FROM events WHERE startsWith(event_id, '%s/') GROUP BY event_id) GROUP BY n ORDER BY n`, name), ", ")
+	if strings.Contains(said, ",") {
+		t.Logf("the INSERTs that brought them: %s", strings.Join(i.rows(t, `SELECT concat(_delivery, ' ', toString(count()), ' of ', _part) FROM events
+			WHERE startsWith(event_id, '%s/') GROUP BY _delivery, _part ORDER BY ALL`, name), "; "))
+	}
+	return said
 }
 
 // logFiles hashes what the log keeps of events.

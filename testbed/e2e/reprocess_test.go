@@ -215,7 +215,7 @@ func TestAMendedSchemaRepairsTheFailedEventsOfADay(t *testing.T) {
 	require.True(t, c.OK(), "%s %v", c.Verdict(), c.Samples)
 	require.NoError(t, contents.CheckCatalogue(t.Context()))
 	require.Empty(t, contents.Faults)
-	require.Equal(t, failed+failed-mended, contents.Failed)
+	require.Equal(t, failed+failed-mended, contents.Failed, "%d failed, of which %d were mended", failed, mended)
 
 	// All of it again, into the tables that have it.
 	were := i.tables(t, "analytics")
