@@ -32,11 +32,3 @@ const (
 	Subjects   Purpose = "subject" // wraps per-subject keys
 	Check      Purpose = "check"   // a value that tells one key from another and nothing else
 )
-
-// Key is one secret. It has no text form.
-type Key struct {
-	id string
-}
-
-// ID names the key in values.
-func (k *Key) ID() string { return k.id }
