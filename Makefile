@@ -42,7 +42,7 @@ minio: ## Build the MinIO that tests run (the first time it takes ten minutes of
 	@scripts/minio.sh >/dev/null || [ $$? -eq 3 ]
 
 .PHONY: python
-python: ## Fetch the pyarrow and DuckDB that tests read Parquet with, where there is a Python; say so where there is not
+python: ## Fetch the Python packages that tests compare with (pyarrow, DuckDB, python-stdnum, faker), where there is a Python; say so where there is not
 	@scripts/python.sh >/dev/null || [ $$? -eq 3 ]
 
 .PHONY: run
@@ -65,7 +65,7 @@ test: build engine kafka minio python ## Run all tests
 	@go test ./...
 	@scripts/kafka.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real Kafka; make kafka says what is missing" >&2
 	@scripts/minio.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real MinIO; make minio says what is missing" >&2
-	@scripts/python.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with pyarrow and DuckDB; make python says what is missing" >&2
+	@scripts/python.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with Python's packages (pyarrow, DuckDB, python-stdnum, faker); make python says what is missing" >&2
 
 .PHONY: race
 race: build engine ## Run all tests under the race detector (needs a C compiler)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes the Python environment with pyarrow and DuckDB in which tests read Parquet files, and prints the path of its python.
+# Makes the Python environment in which tests read Parquet files (pyarrow, DuckDB), hold check digits against another's verdict
+# (python-stdnum) and make up people (faker), and prints the path of its python.
 # The versions and the checksums stand in testbed/python/requirements.txt alone, and pip checks them; the environment
 # appears in the cache by one rename, so that it is always whole. Calls may run side by side.
 #
@@ -15,7 +16,7 @@ set -eu
 requirements=$(cd "$(dirname "$0")/.." && pwd)/testbed/python/requirements.txt
 [ -f "$requirements" ] || fail "$requirements is missing"
 
-find_cache "Python's packages (300 MB)"
+find_cache "Python's packages (310 MB)"
 
 command -v python3 >/dev/null 2>&1 || lack "python3 is missing: install Python 3.11 or later (Debian: apt-get install python3 python3-venv)"
 version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])') || lack "python3 does not start"
@@ -37,7 +38,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-say "fetching pyarrow and DuckDB (70 MB, once) into $cache"
+say "fetching pyarrow, DuckDB, python-stdnum and faker (75 MB, once) into $cache"
 # pip's own log goes to a file: it is shown only when the fetch fails. Python itself needs no absolute paths within the
 # environment, so that it can be renamed; pip's scripts would, and nobody calls them.
 if ! { python3 -m venv "$tmp/environment" && "$tmp/environment/bin/python" -m pip --disable-pip-version-check install --require-hashes \
@@ -48,9 +49,9 @@ if ! { python3 -m venv "$tmp/environment" && "$tmp/environment/bin/python" -m pi
 	fi
 	lack "pip could not fetch what $requirements names: is there a network, does the index carry it, and for this machine?"
 fi
-"$tmp/environment/bin/python" -c 'import duckdb, pyarrow.parquet' 2>"$tmp/log" || {
+"$tmp/environment/bin/python" -c 'import duckdb, faker, pyarrow.parquet, stdnum' 2>"$tmp/log" || {
 	sed 's/^/  /' "$tmp/log" >&2
-	lack "pyarrow or DuckDB does not start on this machine"
+	lack "pyarrow, DuckDB, python-stdnum or faker does not start on this machine"
 }
 sync
 # One that does not start is of a Python that is gone. One that does is of another call, which was first.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pythontest runs Python with pyarrow and DuckDB for a test: to read Parquet files as their users do.
+// Package pythontest runs Python for a test: to read Parquet files as their users do (pyarrow, DuckDB), and to ask what others say of
+// personal data (python-stdnum, faker).
 //
 //	out := pythontest.Run(t, "import sys, pyarrow.parquet as pq; print(pq.read_metadata(sys.argv[1]).num_rows)", path)
 //
@@ -24,7 +25,7 @@ const RequireVariable = "MILLRACE_REQUIRE_PYTHON"
 // timeout is for one script, on a busy machine.
 const timeout = 2 * time.Minute
 
-var it = fetched.New("Python with pyarrow and DuckDB", "python.sh", RequireVariable)
+var it = fetched.New("Python with pyarrow, DuckDB, python-stdnum and faker", "python.sh", RequireVariable)
 
 // Path returns the path of the environment's python, or ends the test.
 func Path(tb testing.TB) string {
