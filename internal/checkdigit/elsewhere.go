@@ -95,7 +95,7 @@ func cnRIC(d id) bool {
 	if year < 1850 || year > 2099 || !isDate(year, d.num(10, 2), d.num(12, 2)) {
 		return false
 	}
-	return "10X98765432"[d.weighted("79:5842163" + "79:5842")%11] == d.b[17]
+	return "10X98765432"[d.weighted("79:5842163"+"79:5842")%11] == d.b[17]
 }
 
 // twID: a letter of the place, which counts as two digits, 1 or 2 for the sex (8 or 9 of foreigners since 2021), check digit mod 10.

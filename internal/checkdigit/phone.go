@@ -66,7 +66,9 @@ var refinements = func() (all [100]refinement) {
 	for _, r := range [...]refinement{
 		{27, func(n string) bool { return n[0] != '9' }},
 		// Mobile numbers begin with 6 or 97, others with an area of two digits or three.
-		{31, func(n string) bool { return n[0] != '8' && n[0] != '9' || n[:2] == "85" || n[:2] == "88" || n[:2] == "97" || n[:2] == "91" }},
+		{31, func(n string) bool {
+			return n[0] != '8' && n[0] != '9' || n[:2] == "85" || n[:2] == "88" || n[:2] == "97" || n[:2] == "91"
+		}},
 		{32, func(n string) bool { return (len(n) == 9) == (n[0] == '4' && n[1] >= '5') }},
 		{36, func(n string) bool { return len(n) == 8 || n[1] == '0' || n[0] != '1' }},
 		{39, func(n string) bool {
@@ -78,7 +80,9 @@ var refinements = func() (all [100]refinement) {
 			}
 			return len(n) >= 9
 		}},
-		{41, func(n string) bool { return n[0] != '8' && n[0] != '9' || n[:2] == "80" || n[:2] == "81" || n[:2] == "84" || n[:2] == "86" || n[:2] == "90" || n[:2] == "91" }},
+		{41, func(n string) bool {
+			return n[0] != '8' && n[0] != '9' || n[:2] == "80" || n[:2] == "81" || n[:2] == "84" || n[:2] == "86" || n[:2] == "90" || n[:2] == "91"
+		}},
 		// Mobile numbers are 65x to 69x with ten digits or more.
 		{43, func(n string) bool { return n[0] != '6' || n[1] < '4' || len(n) >= 10 }},
 		// Nine digits have old areas beginning with 1, and 800; the rest ten.
@@ -102,9 +106,13 @@ var refinements = func() (all [100]refinement) {
 			}
 			return n[1] == '0' || n[1] == '1' || n[1] == '8'
 		}},
-		{46, func(n string) bool { return n[0] != '7' || n[1] == '7' || len(n) == 9 && n[1] != '1' && n[1] != '4' && n[1] != '5' || n[1] == '1' || n[1] == '4' || n[1] == '5' }},
+		{46, func(n string) bool {
+			return n[0] != '7' || n[1] == '7' || len(n) == 9 && n[1] != '1' && n[1] != '4' && n[1] != '5' || n[1] == '1' || n[1] == '4' || n[1] == '5'
+		}},
 		// 32 and 38 are of networks, 10 and 30 services.
-		{48, func(n string) bool { return n[:2] != "10" && n[:2] != "11" && n[0] != '0' && n[:2] != "19" && n[:2] != "20" && n[:2] != "21" }},
+		{48, func(n string) bool {
+			return n[:2] != "10" && n[:2] != "11" && n[0] != '0' && n[:2] != "19" && n[:2] != "20" && n[:2] != "21"
+		}},
 		{49, func(n string) bool {
 			if n[0] != '1' {
 				return true
@@ -124,7 +132,9 @@ var refinements = func() (all [100]refinement) {
 			}
 			return n[0] != '1'
 		}},
-		{54, func(n string) bool { return (len(n) == 11) == (n[0] == '9') && (n[0] != '9' || n[1] >= '1' && n[1] <= '3') }},
+		{54, func(n string) bool {
+			return (len(n) == 11) == (n[0] == '9') && (n[0] != '9' || n[1] >= '1' && n[1] <= '3')
+		}},
 		// Two digits of the area, neither 0; mobile numbers have eleven digits, of which the third is 9, others begin with 2 to 5.
 		{55, func(n string) bool {
 			if n[1] == '0' {
