@@ -13,7 +13,10 @@ import (
 const steps = 4096
 
 // horizon knows from which ordinal on IDs are remembered. It keeps, for every step of time, the first ordinal that was
-// appended in it, as far as a later step has not an earlier one: marks ascend in both.
+// appended in it, as far as a later step has not an earlier one, and the end of those that were: marks ascend in all three.
+//
+// What is expired is told by the ends of what was noted, never by where something later begins: batches come a little out
+// of order, of a start's goroutines and of requests at the same time, and what lies between may be on its way.
 type horizon struct {
 	maxCount uint64
 	maxAge   int64 // nanoseconds; 0: no limit
@@ -25,9 +28,10 @@ type horizon struct {
 	last  int64  // the latest append time seen
 }
 
+// mark is of the ordinals noted for one step: at or after first, before end.
 type mark struct {
-	step  int64
-	first uint64
+	step       int64
+	first, end uint64
 }
 
 func newHorizon(o Options) horizon {
@@ -42,7 +46,7 @@ func (h *horizon) note(first, count uint64, appended int64) uint64 {
 	h.next = max(h.next, first+count)
 	h.last = max(h.last, appended)
 	if h.maxAge > 0 {
-		h.mark(mark{floorDiv(appended, h.step), first})
+		h.mark(mark{floorDiv(appended, h.step), first, first + count})
 	}
 	return h.at(h.last)
 }
@@ -54,13 +58,16 @@ func (h *horizon) mark(m mark) {
 		i = sort.Search(i, func(i int) bool { return h.marks[i].step >= m.step })
 	}
 	if i < len(h.marks) && h.marks[i].first <= m.first {
+		h.marks[i].end = max(h.marks[i].end, m.end)
 		return // this step or a later one has an earlier ordinal
 	}
 	from := i // the marks that m replaces: its own step's, and those of earlier steps with later ordinals
 	for from > 0 && h.marks[from-1].first >= m.first {
 		from--
+		m.end = max(m.end, h.marks[from].end)
 	}
 	if i < len(h.marks) && h.marks[i].step == m.step {
+		m.end = max(m.end, h.marks[i].end)
 		i++
 	}
 	h.marks = slices.Replace(h.marks, from, i, m)
@@ -69,8 +76,8 @@ func (h *horizon) mark(m mark) {
 	for limit := h.limit(h.last); expired < len(h.marks) && h.marks[expired].step < limit; {
 		expired++
 	}
-	if expired > steps { // now and then
-		h.marks = slices.Delete(h.marks, 0, expired)
+	if expired > steps { // now and then; the last one says how far all have expired
+		h.marks = slices.Delete(h.marks, 0, expired-1)
 	}
 }
 
@@ -88,18 +95,19 @@ func (h *horizon) at(now int64) uint64 {
 	if h.maxCount > 0 && h.next > h.maxCount {
 		floor = h.next - h.maxCount
 	}
-	if h.maxAge > 0 && len(h.marks) > 0 {
-		limit := h.limit(now)
-		if h.marks[0].step >= limit {
-			return max(floor, h.marks[0].first)
-		}
-		i := sort.Search(len(h.marks), func(i int) bool { return h.marks[i].step >= limit })
-		if i == len(h.marks) {
-			return h.next
-		}
-		return max(floor, h.marks[i].first)
+	if h.maxAge == 0 || len(h.marks) == 0 {
+		return floor
 	}
-	return floor
+	limit := h.limit(now)
+	if h.marks[0].step >= limit { // mostly: none has expired
+		return floor
+	}
+	i := sort.Search(len(h.marks), func(i int) bool { return h.marks[i].step >= limit })
+	end := h.marks[i-1].end
+	if i < len(h.marks) {
+		end = min(end, h.marks[i].first) // where append times fell, the later one counts
+	}
+	return max(floor, end)
 }
 
 // floorDiv rounds down, also below zero.
