@@ -49,10 +49,15 @@ func Compile(subject, version string, doc []byte) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+	personal, err := extractPersonal(compiled, raw)
+	if err != nil {
+		return nil, err
+	}
 	return &Schema{
 		Subject: subject, Version: version,
 		Properties: properties,
 		validator:  newValidator(compiled),
+		personal:   personal,
 	}, nil
 }
 

@@ -30,7 +30,11 @@ type Schema struct {
 	Properties []Property
 
 	validator *validator
+	personal  *Personal
 }
+
+// Personal is what of the event's properties x-pii says is personal: the place of the object that they are. Nil where nothing is.
+func (s *Schema) Personal() *Personal { return s.personal }
 
 // ID returns subject and version as one word, such as "order_completed/1".
 func (s *Schema) ID() string { return s.Subject + "/" + s.Version }
