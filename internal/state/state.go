@@ -5,6 +5,7 @@
 package state
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 )
@@ -125,4 +126,14 @@ func PrefixEnd(prefix []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// KeyRange is the keys from From on and before To; an empty To is the end.
+type KeyRange struct{ From, To []byte }
+
+// Purger is a Store that can make sure of what is deleted.
+type Purger interface {
+	// Purge returns when no file of the store has any byte of a value that was deleted, or overwritten, in one of the ranges by a
+	// commit that returned before the call. After an error, or a crash, some may be there: it has to be called again.
+	Purge(ctx context.Context, ranges ...KeyRange) error
 }

@@ -9,6 +9,7 @@ package subjectkey
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -18,6 +19,18 @@ type Subject struct{ Tenant, ID string }
 
 // Handle names a subject without saying who it is.
 type Handle [16]byte
+
+// String is the handle in hexadecimal.
+func (h Handle) String() string { return hex.EncodeToString(h[:]) }
+
+// ParseHandle undoes String.
+func ParseHandle(text string) (h Handle, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(h) {
+		return h, errors.New("a subject's handle has 32 hexadecimal digits")
+	}
+	return Handle(b), nil
+}
 
 // Erasure says when a subject was erased, and whether by this call.
 type Erasure struct {
@@ -29,17 +42,17 @@ type Erasure struct {
 
 // Store has the keys. Callable by any goroutine.
 type Store interface {
-	// Keys puts the key of subjects[i] in keys[i], and makes those that are missing in one synced commit. Of an erased subject the
-	// key is nil. On an error no key may be used.
+	// Keys puts the key of subjects[i] in keys[i], and makes those that are missing in one synced commit. Of an erased subject, and
+	// of one without an ID, the key is nil. On an error all are nil.
 	Keys(ctx context.Context, subjects []Subject, keys []*Key) error
 	// Find returns the key that a value names. The error wraps ErrErased or ErrUnknown where there is none.
 	Find(h Handle) (*Key, error)
 	// Erased says whether the subject was erased. It reads memory only.
 	Erased(s Subject) bool
-	// Handle names the subject.
+	// Handle names the subject: always the same in this store, whatever keys the ring has.
 	Handle(s Subject) Handle
 	// Erase destroys the subject's key, and remembers that it did. When it returns nil no file of the store has the key any
-	// more. It can be called again.
+	// more. It can be called again. A Key that somebody still holds answers ErrErased from then on.
 	Erase(ctx context.Context, s Subject) (Erasure, error)
 }
 
@@ -47,12 +60,8 @@ type Store interface {
 var (
 	ErrErased  = errors.New("the person was erased")
 	ErrUnknown = errors.New("there is no such key")
+	// ErrSealed is of Open: the bytes were not sealed by this key for this purpose, or were changed.
+	ErrSealed = errors.New("the value was not sealed by this key, or was changed")
+	// ErrNobody is of Erase: the subject has no ID.
+	ErrNobody = errors.New("the subject has no ID")
 )
-
-// Key is the key of one subject. It has no text form.
-type Key struct {
-	handle Handle
-}
-
-// Handle names the subject.
-func (k *Key) Handle() Handle { return k.handle }
