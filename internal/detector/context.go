@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package detector
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What stands before a value is looked at as far as this.
+const (
+	contextBytes = 64
+	contextWords = 6
+)
+
+// near is what the nearest telling word before start says. It is asked only of what would be found if a word said so, and kept
+// for that place.
+func (s *scanner) near(start int) Hint {
+	if s.nearAt == start+1 {
+		return s.nearHint
+	}
+	h := s.lookBack(start)
+	s.nearAt, s.nearHint = start+1, h
+	return h
+}
+
+func (s *scanner) lookBack(start int) Hint {
+	low := max(0, start-contextBytes)
+	i := start
+	for range contextWords {
+		var h Hint
+		if h, i = s.wordBefore(i, low); i < 0 {
+			return 0
+		}
+		if h&hintMeaning != 0 {
+			if h&hintID != 0 {
+				// "tax id", "national id": what makes it a person's stands before.
+				if w, _ := s.wordBefore(i, low); w&(hintPerson|hintNationalID) != 0 {
+					return hintNationalID
+				}
+			}
+			return h & hintMeaning
+		}
+		if h&hintNeutral != 0 {
+			if w, _ := s.wordBefore(i, low); w&hintPerson != 0 {
+				return hintNationalID // "tax number", "identity no."
+			}
+		}
+	}
+	return 0
+}
+
+// wordBefore is what the word before i says, and where it begins: -1 where there is none, or a sentence or a line ends between.
+func (s *scanner) wordBefore(i, low int) (Hint, int) {
+	text := s.text
+	for i > low {
+		n := wordRuneBefore(text[low:i])
+		if n > 0 {
+			break
+		}
+		switch text[i-1] {
+		case '\n', ';', '|', '?', '!':
+			return 0, -1
+		}
+		i--
+	}
+	end := i
+	for i > low {
+		n := wordRuneBefore(text[low:i])
+		if n == 0 {
+			break
+		}
+		i -= n
+	}
+	s.steps += end - i
+	if i == end || i == low && low > 0 {
+		return 0, -1
+	}
+	var buf [maxWord]byte
+	return wordHint(lowerUTF8(&buf, text[max(i, end-maxWord):end]), hintInText), i
+}
+
+// wordRuneBefore is the length of the letter or digit that text ends with, or 0.
+func wordRuneBefore(text string) int {
+	c := text[len(text)-1]
+	if c < utf8.RuneSelf {
+		if classOf[c]&(bitDigit|bitLetter) != 0 {
+			return 1
+		}
+		return 0
+	}
+	r, n := utf8.DecodeLastRuneInString(text)
+	if unicode.IsLetter(r) || unicode.IsMark(r) {
+		return n
+	}
+	return 0
+}
+
+// lowerUTF8 is text in lower case, as much of it as goes into buf.
+func lowerUTF8(buf *[maxWord]byte, text string) []byte {
+	word := buf[:0]
+	for _, r := range text {
+		if len(word)+utf8.UTFMax > len(buf) {
+			break
+		}
+		word = utf8.AppendRune(word, unicode.ToLower(r))
+	}
+	return word
+}
+
+// beside says whether one of keywords, in lower case, stands as a word of its own in what is before start.
+func (s *scanner) beside(start int, keywords []string) bool {
+	low := max(0, start-contextBytes)
+	if low == start {
+		return false
+	}
+	var buf [contextBytes]byte
+	n := 0
+	for i := low; i < start; i++ {
+		c := s.text[i]
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		buf[n] = c
+		n++
+	}
+	s.steps += n
+	for _, k := range keywords {
+		if containsWord(string(buf[:n]), k) {
+			return true
+		}
+	}
+	return false
+}
+
+// containsWord says whether word stands in text with no letter or digit on either side.
+func containsWord(text, word string) bool {
+	for at := 0; ; {
+		i := strings.Index(text[at:], word)
+		if i < 0 {
+			return false
+		}
+		i += at
+		end := i + len(word)
+		// A letter beyond ASCII may stand before: scripts without blanks.
+		if (i == 0 || classOf[text[i-1]]&(bitDigit|bitLetter) == 0) && (end == len(text) || classOf[text[end]]&bitLetter == 0) {
+			return true
+		}
+		at = end
+	}
+}

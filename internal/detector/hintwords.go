@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package detector
+
+import "strings"
+
+// hintWords are the words that say something, in keys and in texts before a value, in lower case. They are English, German, French,
+// Spanish, Portuguese, Italian, Dutch, the Nordic languages, Polish, Czech, Turkish, Russian, Japanese, Chinese and Korean.
+//
+// Some say it in keys only, or in texts only: a key "call" or "message" has anything, while "call 5551234567" has a number, and "at" ends
+// the name of a time ("created_at") but not what stands before one.
+var hintWords = func() map[string]Hint {
+	words := map[string]Hint{}
+	add := func(h Hint, list string) {
+		for _, w := range strings.Fields(list) {
+			words[w] |= h
+		}
+	}
+	add(hintEmail, `email mail emails courriel correo mailto почта メール 邮箱 邮件 이메일`)
+	add(hintPhone, `phone phones telephone tel tels telno telefon telefono teléfono telefonnummer telefone telefonu téléphone telefoon puhelin puhelinnumero telefonní
+		mobile mobil mobilnummer mobiltelefon mobiele mobielnummer móvil movil celular cel celulare cellulare cell cellphone handy handynummer rufnummer fax faxnummer msisdn whatsapp viber
+		contactnumber landline portable komórka komorka gsm cep telefonnr tlf tlfnr tfn hotline phonenum telefonszám telefonszam
+		телефон телефона тел моб мобильный 電話 電話番号 携帯 携帯電話 携帯番号 手机 手机号 手机号码 手機 手機號碼 电话 电话号码 电话号 聯絡電話 联系电话
+		전화 전화번호 휴대폰 휴대전화 연락처 핸드폰 τηλέφωνο τηλ κινητό טלפון هاتف جوال`)
+	add(hintPhone|hintInText, `sms call calling dial ring text texting anrufen ruf anruf anrufe rückruf appeler appelez appel llama llame llamar llámame llámenos ligue ligar liga chiama chiamare chiamami bel bellen
+		ringa ringe zadzwoń zadzwon dzwoń ara arayın callback reach звоните позвоните 致电 拨打 打电话 ☎ zavolejte volejte soita`)
+	add(hintCard, `card cards cc ccn creditcard debitcard cardnumber cardno pan ccnumber ccnum kreditkarte kreditkartennummer kartennummer karte tarjeta carte cartão cartao carta
+		creditcardnumber karta kartı visa mastercard amex maestro kreditkort kortnummer kort карта карты カード クレジットカード 信用卡 银行卡 卡号 카드 카드번호`)
+	add(hintIBAN, `iban bankaccount kontoverbindung bankverbindung`)
+	add(hintNationalID, `ssn nino cpf curp dni bsn pesel personnummer fødselsnummer fodselsnummer fodselsnr personnr hetu henkilötunnus henkilotunnus cpr
+		steueridnr steuerid idnr identifikationsnummer steuernummer sozialversicherungsnummer svnr svnummer ahv insee codicefiscale aadhaar aadhar pancard rodnecislo rodné rodne
+		tckn tckimlik kimlik snils инн снилс jmbg oib egn isikukood personaskods rut cuit cuil cedula cédula rrn nric mykad
+		nationalid personalid socialsecurity socialsecuritynumber identitycard idcard 身份证 身份证号 身份证号码 身份證 マイナンバー 個人番号 주민등록번호 주민번호`)
+	add(hintNationalID|hintInKeys, `sin nin nie nif nir cf inn fin cnp fiscale`)
+	add(hintPerson, `national tax personal identity social citizen resident government gov fiscal steuer identité identidad identificación identificacion taxpayer personne`)
+	add(hintIP, `ip ips ipv ipaddress ipaddr remoteip clientip sourceip srcip dstip xff forwarded ipadresse`)
+	add(hintMAC, `mac bssid macaddress macaddr hwaddr hwaddress`)
+	add(hintSecret, `secret secrets token tokens apikey accesskey secretkey privatekey bearer credential credentials authtoken jwt authorization`)
+	add(hintAuth, `api access private auth signing encryption authentication twilio`)
+	add(hintPassword, `password passwd pwd pass passwort kennwort contraseña contrasena motdepasse senha wachtwoord lösenord hasło haslo heslo пароль パスワード 密码 密碼 비밀번호 passphrase`)
+	add(hintCoordinates, `lat latitude lon lng longitude latlng latlon lonlat coord coords coordinate coordinates geo gps geolocation geopoint koordinaten breitengrad längengrad laengengrad
+		latitud longitud coordonnées coordonnees coordenadas latitudine longitudine 纬度 经度 緯度 経度 坐标 座標 широта долгота координаты 위도 경도`)
+	add(hintCoordinates|hintInKeys, `long location position`)
+	add(hintBirth, `birth birthdate birthday dob born bday dateofbirth geburtsdatum geburtstag geboren geb nacimiento fechanacimiento nacido nacida nací nació nascimento nascido nascida nasci nasceu naissance né née nascita
+		geboortedatum fødselsdato fodselsdato født fodt födelsedatum född syntymäaika syntynyt urodzenia urodzony urodzona narození narozen narozena doğum dogum dogumtarihi рождения родился родилась
+		生年月日 誕生日 出生日期 生日 出生 生まれ 생년월일 생일 γέννησης született születési`)
+	add(hintBirth|hintInText, `nato nata`)
+	add(hintWallet, `wallet walletaddress wallets btc bitcoin eth ethereum ether crypto usdt usdc tron litecoin ltc dogecoin doge xrp ripple cardano solana monero`)
+
+	add(hintIdentifier|hintID, `id ids uuid guid ulid ksuid hash sha md digest checksum etag ref reference fingerprint signature cursor nonce idempotency correlation pk fk rowid oid objectid seq sequence serial gid pid tid uid
+		referenz referencia référence riferimento identifier identificador`)
+	add(hintIdentifier|hintID|hintInKeys, `key`)
+	add(hintIdentifier, `order orders bestellung bestellnummer bestellnr auftrag auftragsnummer auftragsnr commande pedido ordine encomenda zamówienie zamowienie заказ заказа 注文 订单 订单号 訂單 주문 주문번호
+		invoice invoices rechnung rechnungsnummer rechnungsnr facture factura fattura fatura faktura счет счёт 発票 发票 receipt receipts beleg belegnummer
+		trace span request session transaction txn tran transactions transaktion checkout cart basket batch job jobs build_id revision rev
+		sku skus ean gtin upc isbn issn asin mpn imei imsi iccid part partno artikel artikelnummer artikelnr article item product produkt produktnummer model modell barcode vin plate
+		tracking trackingnumber shipment parcel sendung sendungsnummer paket paketnummer consignment waybill awb container lot booking reservation buchung buchungsnummer réservation reserva pnr confirmation
+		kundennummer kundennr customerno member membership mitgliedsnummer kontonummer policy policyno contract vertrag vertragsnummer vertragsnr voucher coupon gutschein giftcard
+		device visitor anonymous campaign adgroup pixel click clid gclid fbclid cid aid bid sid rid cookie ga row pod container host node image instance
+		aktenzeichen aktennummer vorgang vorgangsnummer dossier expediente protocolo processo`)
+	add(hintIdentifier|hintInText, `ticket tickets case incident issue pr commit task line fall nummer_id segment file document record customer_no tx`)
+	add(hintNumber, `price prices amount amounts total totals subtotal sum cost costs revenue value quantity qty count counts discount balance fee fees rate ratio percent percentage score scores weight height width
+		length size bytes volume area distance speed latency temperature pressure population inventory stock points salary budget limit offset index rank level page
+		preis betrag summe menge anzahl prix montant somme quantité precio importe cantidad preço valor quantidade prezzo importo prijs bedrag aantal cena kwota ilość цена сумма количество 価格 金額 价格 金额 数量 가격 금액
+		eur usd gbp chf jpy cny inr euro euros dollar dollars pounds pixels px ms seconds minutes views followers`)
+	add(hintNumber|hintInKeys, `x y z`)
+	add(hintTime, `ts timestamp timestamps datetime epoch expires expiry expiration expired deadline duration ttl uptime horodatage iat nbf`)
+	add(hintTime|hintInKeys, `at time times date dates day month year created updated modified since until uhrzeit datum zeit zeitpunkt fecha hora heure tarih дата время 日付 日期 时间 時間 시간 날짜 eta exp`)
+	add(hintVersion, `version versions ver release firmware build sdk useragent browser chrome firefox safari driver os kernel versión versão versione wersja версия バージョン 版本 버전 semver v snmp asn`)
+	add(hintVersion|hintInKeys, `agent platform tag`)
+	add(hintNeutral, `number numbers no nr num nummer numero número numéro numer номер 番号 号码 號碼 address addr adresse adres dirección endereço indirizzo value text string raw primary secondary
+		home work business office private main default digits code kod field input formatted full old new current previous alt alternative`)
+	// What says something is no neutral word: "value" and "text" say it in keys, and their other meaning stays.
+	return words
+}()

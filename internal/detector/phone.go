@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package detector
+
+import "github.com/millrace/millrace/internal/checkdigit"
+
+const (
+	rulePhoneInternational = "phone_international"
+	rulePhoneNational      = "phone_national"
+	rulePhoneKeyword       = "phone_keyword"
+)
+
+// maxPhone is the number of digits of the longest number with its prefixes.
+const maxPhone = 17
+
+// phone finds a phone number that begins at group g.
+func (s *scanner) phone(p *phrase, g int) int {
+	text := s.text
+	start := p.from(g)
+	if plus := s.plus(start); plus > 0 && g == 0 {
+		if s.hint&(hintNumber|hintTime|hintVersion) != 0 {
+			return 0
+		}
+		return s.international(p, g, start-plus, 0)
+	}
+	n := p.size(g)
+	if n > 15 {
+		return 0
+	}
+	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (p.sep[g] != 0 || s.calls(start)) && s.hint&hintInnocent == 0 {
+		if to := s.international(p, g, start, 2); to > 0 {
+			return to
+		}
+	}
+	calls := s.calls(start)
+	if !calls {
+		if s.hint&hintInnocent != 0 || p.sep[g] == 0 || s.between(start) {
+			return 0
+		}
+	}
+	if to := s.national(p, g, calls); to > 0 {
+		return to
+	}
+	if calls {
+		return s.called(p, g)
+	}
+	return 0
+}
+
+// calls says that the key or the nearest telling word announces a phone number.
+func (s *scanner) calls(start int) bool {
+	return s.hint&hintPhone != 0 || s.hint&hintInnocent&^hintIdentifier == 0 && s.near(start)&hintPhone != 0
+}
+
+// between says that what stands directly before start makes the number another thing: an amount's currency, a part of a time.
+func (s *scanner) between(start int) bool {
+	if start == 0 {
+		return false
+	}
+	text := s.text
+	switch text[start-1] {
+	case '$', '#', '%', '=', '~', '*', '^':
+		return text[start-1] != '='
+	case ':':
+		return start > 1 && isDigit(text[start-2])
+	case 0xA3, 0xA5: // £, ¥
+		return start > 1 && text[start-2] == 0xC2
+	case 0xAC: // €
+		return start > 2 && text[start-2] == 0x82 && text[start-3] == 0xE2
+	}
+	return false
+}
+
+// plus is the length of the '+' before start, URL-encoded too, or 0. A letter or digit before it makes it another sign: "UTC+2".
+func (s *scanner) plus(start int) int {
+	text := s.text
+	n := 0
+	switch {
+	case start >= 1 && text[start-1] == '+':
+		n = 1
+	case start >= 2 && text[start-1] == '(' && text[start-2] == '+':
+		n = 2
+	case start >= 3 && text[start-3] == '%' && text[start-2] == '2' && text[start-1]|0x20 == 'b':
+		return 3
+	default:
+		return 0
+	}
+	if at := start - n; at > 0 && (isAlnum(text[at-1]) || text[at-1] == '+' || at < s.floor) {
+		return 0
+	}
+	return n
+}
+
+// international finds a number after '+' or "00", whose first prefix digits are that prefix, and which begins at start.
+func (s *scanner) international(p *phrase, g, start, prefix int) int {
+	var buf [maxPhone]byte
+	digits := buf[:0]
+	ends := [reach]int{} // the group after which digits has so many digits
+	sizes := [reach]int{}
+	count := 0
+	for k := g; k < p.n && count < reach; k++ {
+		if k > g && p.size(k) == 1 && s.text[p.start[k]] == '0' && p.sep[k-1] == '(' && p.sep[k] == ')' {
+			continue // "+49 (0) 151": dialled at home only
+		}
+		if len(digits)+p.size(k) > maxPhone {
+			break
+		}
+		digits = append(digits, s.text[p.start[k]:p.end[k]]...)
+		sizes[count], ends[count] = len(digits), k+1
+		count++
+		if p.sep[k] == 0 {
+			break
+		}
+	}
+	for count--; count >= 0; count-- {
+		if d := digits[:sizes[count]]; len(d) > prefix && checkdigit.InternationalPhone(string(d[prefix:])) {
+			end := p.to(ends[count] - 1)
+			if ends[count] == p.n && p.tail {
+				continue
+			}
+			if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
+				start--
+			}
+			return s.emit(start, end, Phone, rulePhoneInternational)
+		}
+	}
+	return 0
+}
+
+// closes says that a parenthesis that is open at start is closed before end.
+func (s *scanner) closes(start, end int) bool {
+	for i := start; i < end; i++ {
+		switch s.text[i] {
+		case '(':
+			return false
+		case ')':
+			return true
+		}
+	}
+	return false
+}
+
+// layout is the sizes of groups, each a hexadecimal digit, of numbers that are dialled without a prefix.
+type layout struct {
+	sizes   uint32
+	country string
+}
+
+// layouts are how numbers are written in countries where no '0' tells a phone number.
+var layouts = [...]layout{
+	{0x333, "ES"}, {0x3222, "ES"}, {0x2322, "ES"}, {0x333, "PT"}, {0x333, "PL"}, {0x2322, "PL"}, {0x333, "CZ"},
+	{0x334, "IT"}, {0x37, "IT"}, {0x343, "IT"}, {0x323, "NO"}, {0x254, "BR"}, {0x244, "BR"}, {0x244, "MX"}, {0x344, "CN"}, {0x55, "IN"},
+}
+
+// national finds a number as it is written within its country. It must have separators.
+func (s *scanner) national(p *phrase, g int, calls bool) int {
+	if p.sep[g] == 0 {
+		return 0
+	}
+	var buf [13]byte
+	digits := buf[:0]
+	sizes := uint32(0)
+	for k := g; k < p.n && k-g < 6; k++ {
+		n := p.size(k)
+		if n > 8 || len(digits)+n > len(buf) {
+			break
+		}
+		digits = append(digits, s.text[p.start[k]:p.end[k]]...)
+		sizes = sizes<<4 | uint32(n)
+		to := k + 1
+		if k == g || len(digits) < 8 || !calls && !p.alone(g, to) || to == p.n && p.tail {
+			if p.sep[k] == 0 {
+				break
+			}
+			continue
+		}
+		if s.dialled(p, g, to, digits, sizes) {
+			if s.decimal(p.to(k)) || !calls && (s.near(p.from(g))&hintInnocent != 0 || s.currency(p.to(k))) {
+				return 0
+			}
+			start, end := p.from(g), p.to(k)
+			if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
+				start--
+			}
+			return s.emit(start, end, Phone, rulePhoneNational)
+		}
+		if p.sep[k] == 0 {
+			break
+		}
+	}
+	return 0
+}
+
+// dialled says that digits, in groups of sizes, are a number of some country in a form that is used there.
+func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32) bool {
+	if sizes == 0x334 && checkdigit.NANP(string(digits)) || sizes == 0x1334 && digits[0] == '1' && checkdigit.NANP(string(digits[1:])) {
+		return true
+	}
+	paren := g == 0 && p.sep[g] == ')' && p.start[g] > 0 && s.text[p.start[g]-1] == '('
+	if sizes == 0x37 && paren && checkdigit.NANP(string(digits)) {
+		return true
+	}
+	if digits[0] == '0' {
+		n := p.size(g)
+		if sizes == 0x2222 || sizes == 0x222222 {
+			return false // lottery numbers; "01 23 45 67 89" are five
+		}
+		// "(0)" is no beginning of its own, and what has the form of a serial number is none.
+		return digits[1] != '0' && n >= 2 && n <= 6 && p.size(to-1) >= 2 && !s.serial(p, g, to) && checkdigit.NationalPhone("", string(digits))
+	}
+	// Russia and Kazakhstan dial 8 before the national number.
+	if sizes == 0x13322 && digits[0] == '8' {
+		digits[0] = '7'
+		ok := checkdigit.InternationalPhone(string(digits))
+		digits[0] = '8'
+		return ok
+	}
+	for i := range layouts {
+		if l := &layouts[i]; l.sizes == sizes && checkdigit.NationalPhone(l.country, string(digits)) {
+			return true
+		}
+	}
+	return paren && sizes&0xf == 4 && (sizes == 0x244 || sizes == 0x254 || sizes == 0x334) && checkdigit.NationalPhone("", string(digits))
+}
+
+// serial says that the groups are equal runs of '-' that are no phone's: "0123-4567-8901".
+func (s *scanner) serial(p *phrase, g, to int) bool {
+	if to-g < 3 || p.sep[g] != '-' {
+		return false
+	}
+	for k := g; k < to; k++ {
+		if p.size(k) != 4 {
+			return false
+		}
+	}
+	return true
+}
+
+// currency says that a currency or a unit follows end.
+func (s *scanner) currency(end int) bool {
+	text := s.text
+	if end < len(text) && (text[end] == ' ' || text[end] == 0xC2) {
+		end++
+		if text[end-1] == 0xC2 && end < len(text) {
+			end++
+		}
+	}
+	if end >= len(text) {
+		return false
+	}
+	switch c := text[end]; {
+	case c == '$' || c == '%':
+		return true
+	case c == 0xE2:
+		return end+2 < len(text) && text[end+1] == 0x82 && text[end+2] == 0xAC
+	case c == 0xC2:
+		return end+1 < len(text) && (text[end+1] == 0xA3 || text[end+1] == 0xA5)
+	case isLetter(c):
+		stop := end
+		for stop < len(text) && stop-end < 12 && isLetter(text[stop]) {
+			stop++
+		}
+		var buf [maxWord]byte
+		return wordHint(lowerUTF8(&buf, text[end:stop]), hintInText)&hintNumber != 0
+	}
+	return false
+}
+
+// called finds a number of whatever groups after a word or a key that announces one.
+func (s *scanner) called(p *phrase, g int) int {
+	var buf [15]byte
+	digits := buf[:0]
+	best, plausible := 0, 0
+	for k := g; k < p.n && k-g < reach; k++ {
+		if len(digits)+p.size(k) > len(buf) {
+			break
+		}
+		digits = append(digits, s.text[p.start[k]:p.end[k]]...)
+		if n := len(digits); n >= 7 && !(k+1 == p.n && p.tail) {
+			best = k + 1
+			if checkdigit.NationalPhone("", string(digits)) || checkdigit.InternationalPhone(string(digits)) {
+				plausible = k + 1
+			}
+		}
+		if p.sep[k] == 0 || p.sep[k] == 'm' {
+			break
+		}
+	}
+	if plausible > 0 {
+		best = plausible
+	}
+	if best == 0 || s.decimal(p.to(best-1)) || s.between(p.from(g)) {
+		return 0
+	}
+	start, end := p.from(g), p.to(best-1)
+	if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
+		start--
+	}
+	return s.emit(start, end, Phone, rulePhoneKeyword)
+}
