@@ -5,7 +5,7 @@ package checkdigit
 // american are the rules of the Americas.
 var american = []definition{
 	{
-		name: "national_id_us_ssn", forms: []string{"999999999"}, punctuated: []string{"999-99-9999", "999 99 9999"}, share: 0.90, valid: usSSN,
+		name: "national_id_us_ssn", forms: []string{"999999999"}, punctuated: []string{"999-99-9999", "999 99 9999"}, share: 0.9, valid: usSSN,
 		keywords: []string{"ssn", "ssn#", "social security", "social security number", "social sec", "soc sec", "seguro social", "itin", "taxpayer id"},
 	},
 	{
@@ -13,7 +13,7 @@ var american = []definition{
 		keywords: []string{"itin", "taxpayer id", "taxpayer identification", "tax id", "tin"},
 	},
 	{
-		name: "national_id_ca_sin", forms: []string{"999999999"}, punctuated: []string{"999-999-999", "999 999 999"}, share: 0.085, weakPunctuated: true, valid: caSIN,
+		name: "national_id_ca_sin", forms: []string{"999999999"}, punctuated: []string{"999-999-999", "999 999 999"}, share: 0.082, weakPunctuated: true, valid: caSIN,
 		keywords: []string{"sin", "social insurance", "social insurance number", "numéro d'assurance sociale", "assurance sociale", "nas"},
 	},
 	{
@@ -25,11 +25,11 @@ var american = []definition{
 		keywords: []string{"curp", "clave única", "clave unica"},
 	},
 	{
-		name: "national_id_ar_cuit", forms: []string{"99999999999"}, punctuated: []string{"99-99999999-9"}, share: 0.0065, valid: arCUIT,
+		name: "national_id_ar_cuit", forms: []string{"99999999999"}, punctuated: []string{"99-99999999-9"}, share: 0.006, valid: arCUIT,
 		keywords: []string{"cuit", "cuil", "cuit/cuil"},
 	},
 	{
-		name: "national_id_cl_rut", forms: []string{"99999999X", "9999999X"}, punctuated: []string{"99.999.999-X", "9.999.999-X", "99999999-X", "9999999-X"}, share: 0.095, valid: clRUT,
+		name: "national_id_cl_rut", forms: []string{"99999999X", "9999999X"}, punctuated: []string{"99.999.999-X", "9.999.999-X", "99999999-X", "9999999-X"}, share: 0.085, valid: clRUT,
 		keywords: []string{"rut", "run", "rol único", "rol unico"},
 	},
 }

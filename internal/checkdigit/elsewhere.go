@@ -9,11 +9,11 @@ var otherContinents = []definition{
 		keywords: []string{"תעודת זהות", "מספר זהות", "ת.ז", "teudat zehut", "israeli id"},
 	},
 	{
-		name: "national_id_in_aadhaar", forms: []string{"999999999999"}, punctuated: []string{"9999 9999 9999", "9999-9999-9999"}, share: 0.085, weakPunctuated: true, valid: inAadhaar,
+		name: "national_id_in_aadhaar", forms: []string{"999999999999"}, punctuated: []string{"9999 9999 9999", "9999-9999-9999"}, share: 0.082, weakPunctuated: true, valid: inAadhaar,
 		keywords: []string{"aadhaar", "aadhar", "adhaar", "uidai", "आधार"},
 	},
 	{
-		name: "national_id_in_pan", forms: []string{"AAAAA9999A"}, share: 0.045, valid: inPAN,
+		name: "national_id_in_pan", forms: []string{"AAAAA9999A"}, share: 0.041, valid: inPAN,
 		keywords: []string{"pan", "pan card", "pan number", "pan no", "permanent account number"},
 	},
 	{
@@ -21,7 +21,7 @@ var otherContinents = []definition{
 		keywords: []string{"身份证", "身分证", "居民身份证", "身份证号", "id card"},
 	},
 	{
-		name: "national_id_tw", forms: []string{"A999999999"}, share: 0.045, valid: twID,
+		name: "national_id_tw", forms: []string{"A999999999"}, share: 0.042, valid: twID,
 		keywords: []string{"身分證", "身分證字號", "統一證號", "居留證"},
 	},
 	{
@@ -29,7 +29,7 @@ var otherContinents = []definition{
 		keywords: []string{"hkid", "香港身份證", "身份證", "身份證號碼", "hong kong id"},
 	},
 	{
-		name: "national_id_kr_rrn", forms: []string{"9999999999999"}, punctuated: []string{"999999-9999999"}, share: 0.006, valid: krRRN,
+		name: "national_id_kr_rrn", forms: []string{"9999999999999"}, punctuated: []string{"999999-9999999"}, share: 0.004, valid: krRRN,
 		keywords: []string{"주민등록번호", "주민번호", "외국인등록번호", "rrn", "resident registration"},
 	},
 	{
@@ -37,11 +37,11 @@ var otherContinents = []definition{
 		keywords: []string{"マイナンバー", "個人番号", "my number", "mynumber"},
 	},
 	{
-		name: "national_id_sg_nric", forms: []string{"A9999999A"}, share: 0.0085, valid: sgNRIC,
+		name: "national_id_sg_nric", forms: []string{"A9999999A"}, share: 0.0075, valid: sgNRIC,
 		keywords: []string{"nric", "fin", "nric/fin", "singapore id"},
 	},
 	{
-		name: "national_id_th", forms: []string{"9999999999999"}, punctuated: []string{"9-9999-99999-99-9", "9 9999 99999 99 9"}, share: 0.085, valid: thID,
+		name: "national_id_th", forms: []string{"9999999999999"}, punctuated: []string{"9-9999-99999-99-9", "9 9999 99999 99 9"}, share: 0.083, valid: thID,
 		keywords: []string{"เลขประจำตัวประชาชน", "บัตรประชาชน", "thai id"},
 	},
 	{
@@ -49,7 +49,7 @@ var otherContinents = []definition{
 		keywords: []string{"tfn", "tax file number", "tax file no"},
 	},
 	{
-		name: "national_id_za", forms: []string{"9999999999999"}, punctuated: []string{"999999 9999 999", "999999 9999 99 9"}, share: 0.0015, valid: zaID,
+		name: "national_id_za", forms: []string{"9999999999999"}, punctuated: []string{"999999 9999 999", "999999 9999 99 9"}, share: 0.0012, valid: zaID,
 		keywords: []string{"id number", "identity number", "said", "rsa id", "sa id"},
 	},
 }

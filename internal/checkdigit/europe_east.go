@@ -5,11 +5,11 @@ package checkdigit
 // eastern are the rules of central and eastern Europe.
 var eastern = []definition{
 	{
-		name: "national_id_pl_pesel", forms: []string{"99999999999"}, share: 0.0125, valid: plPESEL,
+		name: "national_id_pl_pesel", forms: []string{"99999999999"}, share: 0.012, valid: plPESEL,
 		keywords: []string{"pesel", "numer pesel", "nr pesel"},
 	},
 	{
-		name: "national_id_cz_rc", forms: []string{"9999999999"}, punctuated: []string{"999999/9999", "999999/999"}, share: 0.014, valid: czRC, // Slovakia's too
+		name: "national_id_cz_rc", forms: []string{"9999999999"}, punctuated: []string{"999999/9999", "999999/999"}, share: 0.0115, valid: czRC, // Slovakia's too
 		keywords: []string{"rodné číslo", "rodne cislo", "rodného čísla", "rč", "r.č.", "birth number"},
 	},
 	{
@@ -17,7 +17,7 @@ var eastern = []definition{
 		keywords: []string{"cnp", "cod numeric personal"},
 	},
 	{
-		name: "national_id_bg_egn", forms: []string{"9999999999"}, share: 0.0125, valid: bgEGN,
+		name: "national_id_bg_egn", forms: []string{"9999999999"}, share: 0.012, valid: bgEGN,
 		keywords: []string{"егн", "egn", "единен граждански номер"},
 	},
 	{
@@ -25,19 +25,19 @@ var eastern = []definition{
 		keywords: []string{"oib", "osobni identifikacijski broj"},
 	},
 	{
-		name: "national_id_si_emso", forms: []string{"9999999999999"}, share: 0.001, valid: siEMSO, // the JMBG of the other states of Yugoslavia too
+		name: "national_id_si_emso", forms: []string{"9999999999999"}, share: 0.0015, valid: siEMSO, // the JMBG of the other states of Yugoslavia too
 		keywords: []string{"emšo", "emso", "jmbg", "matični broj", "maticni broj"},
 	},
 	{
-		name: "national_id_gr_amka", forms: []string{"99999999999"}, share: 0.005, valid: grAMKA,
+		name: "national_id_gr_amka", forms: []string{"99999999999"}, share: 0.0045, valid: grAMKA,
 		keywords: []string{"αμκα", "amka", "α.μ.κ.α."},
 	},
 	{
-		name: "national_id_tr_tckn", forms: []string{"99999999999"}, share: 0.011, valid: trTCKN,
+		name: "national_id_tr_tckn", forms: []string{"99999999999"}, share: 0.01, valid: trTCKN,
 		keywords: []string{"tckn", "tc kimlik", "t.c. kimlik", "kimlik no", "kimlik numarası", "tc no"},
 	},
 	{
-		name: "national_id_ru_snils", forms: []string{"99999999999"}, punctuated: []string{"999-999-999 99", "999-999-999-99"}, share: 0.0115, valid: ruSNILS,
+		name: "national_id_ru_snils", forms: []string{"99999999999"}, punctuated: []string{"999-999-999 99", "999-999-999-99"}, share: 0.0108, valid: ruSNILS,
 		keywords: []string{"снилс", "snils", "страховой номер"},
 	},
 	{
@@ -45,7 +45,7 @@ var eastern = []definition{
 		keywords: []string{"инн", "inn", "идентификационный номер налогоплательщика"},
 	},
 	{
-		name: "national_id_ua_rntrc", forms: []string{"9999999999"}, share: 0.055, valid: uaRNTRC,
+		name: "national_id_ua_rntrc", forms: []string{"9999999999"}, share: 0.058, valid: uaRNTRC,
 		keywords: []string{"рнокпп", "іпн", "ідентифікаційний номер", "ідентифікаційний код", "инн", "rntrc"},
 	},
 }
@@ -111,7 +111,7 @@ func roCNP(d id) bool {
 		return false
 	}
 	county := d.num(7, 2)
-	if county < 1 || county > 48 && county != 51 && county != 52 && county != 70 || d.num(9, 3) == 0 {
+	if county < 1 || county > 48 && county != 51 && county != 52 && county != 70 && (county < 80 || county > 83) || d.num(9, 3) == 0 {
 		return false
 	}
 	check := d.weighted("279146358279") % 11

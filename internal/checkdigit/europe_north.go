@@ -10,23 +10,23 @@ var northern = []definition{
 		keywords: []string{"personnummer", "person nr", "personnr", "samordningsnummer", "pnr", "swedish personal"},
 	},
 	{
-		name: "national_id_no_fnr", forms: []string{"99999999999"}, punctuated: []string{"999999 99999"}, share: 0.0015, valid: noFodselsnummer,
+		name: "national_id_no_fnr", forms: []string{"99999999999"}, punctuated: []string{"999999 99999"}, share: 0.0012, valid: noFodselsnummer,
 		keywords: []string{"fødselsnummer", "fodselsnummer", "fødselsnr", "fnr", "personnummer", "d-nummer", "norwegian national"},
 	},
 	{
-		name: "national_id_dk_cpr", forms: []string{"9999999999"}, punctuated: []string{"999999-9999"}, share: 0.075, valid: dkCPR,
+		name: "national_id_dk_cpr", forms: []string{"9999999999"}, punctuated: []string{"999999-9999"}, share: 0.038, valid: dkCPR,
 		keywords: []string{"cpr", "cpr-nr", "cpr-nummer", "cprnr", "personnummer"},
 	},
 	{
-		name: "national_id_fi_hetu", forms: []string{"999999A999X", "999999999A"}, punctuated: []string{"999999-999X", "999999+999X"}, share: 0.0015, valid: fiHETU,
+		name: "national_id_fi_hetu", forms: []string{"999999A999X", "999999999A"}, punctuated: []string{"999999-999X", "999999+999X"}, share: 0.0013, valid: fiHETU,
 		keywords: []string{"hetu", "henkilötunnus", "henkilotunnus", "personbeteckning"},
 	},
 	{
-		name: "national_id_is_kennitala", forms: []string{"9999999999"}, punctuated: []string{"999999-9999"}, share: 0.0015, valid: isKennitala,
+		name: "national_id_is_kennitala", forms: []string{"9999999999"}, punctuated: []string{"999999-9999"}, share: 0.0012, valid: isKennitala,
 		keywords: []string{"kennitala", "kt."},
 	},
 	{
-		name: "national_id_ee_lt", forms: []string{"99999999999"}, share: 0.003, valid: eeLtCode,
+		name: "national_id_ee_lt", forms: []string{"99999999999"}, share: 0.0027, valid: eeLtCode,
 		keywords: []string{"isikukood", "asmens kodas", "a.k.", "personal code"},
 	},
 }

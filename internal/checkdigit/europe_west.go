@@ -13,24 +13,24 @@ var western = []definition{
 		keywords: []string{"nhs", "nhs number", "nhs no", "chi number"},
 	},
 	{
-		name: "national_id_ie_pps", forms: []string{"9999999A", "9999999AA"}, share: 0.045, valid: iePPS,
+		name: "national_id_ie_pps", forms: []string{"9999999A", "9999999AA"}, share: 0.042, valid: iePPS,
 		keywords: []string{"pps", "ppsn", "pps number", "pps no", "uimhir psp"},
 	},
 	{
-		name: "national_id_de_idnr", forms: []string{"99999999999"}, punctuated: []string{"99 999 999 999"}, share: 0.0045, valid: deIdNr,
+		name: "national_id_de_idnr", forms: []string{"99999999999"}, punctuated: []string{"99 999 999 999"}, share: 0.0035, valid: deIdNr,
 		keywords: []string{"steuer-id", "steuerid", "steueridentifikationsnummer", "steuer-identifikationsnummer", "steuerliche identifikationsnummer", "idnr", "identifikationsnummer", "tax id", "tin"},
 	},
 	{
 		name: "national_id_fr_nir", forms: []string{"999999999999999", "999999A99999999"},
-		punctuated: []string{"9 99 99 99 999 999 99", "9 99 99 9A 999 999 99", "9 99 99 99 999 999-99", "9 99 99 9A 999 999-99", "9999999999999 99", "999999A999999 99"}, share: 0.006, valid: frNIR,
+		punctuated: []string{"9 99 99 99 999 999 99", "9 99 99 9A 999 999 99", "9 99 99 99 999 999-99", "9 99 99 9A 999 999-99", "9999999999999 99", "999999A999999 99"}, share: 0.005, valid: frNIR,
 		keywords: []string{"nir", "insee", "numéro de sécurité sociale", "numero de securite sociale", "sécurité sociale", "securite sociale", "sécu", "n° ss"},
 	},
 	{
-		name: "national_id_es_dni", forms: []string{"99999999A"}, punctuated: []string{"99999999-A", "99.999.999-A", "99.999.999A", "99999999 A", "99.999.999 A"}, share: 0.045, valid: esDNI,
+		name: "national_id_es_dni", forms: []string{"99999999A"}, punctuated: []string{"99999999-A", "99.999.999-A", "99.999.999A", "99999999 A", "99.999.999 A"}, share: 0.041, valid: esDNI,
 		keywords: []string{"dni", "nif", "d.n.i.", "n.i.f.", "documento nacional", "documento de identidad"},
 	},
 	{
-		name: "national_id_es_nie", forms: []string{"A9999999A"}, punctuated: []string{"A-9999999-A", "A9999999-A", "A-9999999A", "A-9.999.999-A"}, share: 0.012, valid: esNIE,
+		name: "national_id_es_nie", forms: []string{"A9999999A"}, punctuated: []string{"A-9999999-A", "A9999999-A", "A-9999999A", "A-9.999.999-A"}, share: 0.0095, valid: esNIE,
 		keywords: []string{"nie", "nif", "n.i.e.", "extranjero"},
 	},
 	{
@@ -38,7 +38,7 @@ var western = []definition{
 		keywords: []string{"codice fiscale", "cod. fiscale", "cod.fisc.", "cod. fisc.", "c.f.", "cf"},
 	},
 	{
-		name: "national_id_pt_nif", forms: []string{"999999999"}, punctuated: []string{"999 999 999"}, share: 0.05, weakPunctuated: true, valid: ptNIF,
+		name: "national_id_pt_nif", forms: []string{"999999999"}, punctuated: []string{"999 999 999"}, share: 0.045, weakPunctuated: true, valid: ptNIF,
 		keywords: []string{"nif", "contribuinte", "número de contribuinte", "numero de contribuinte", "número de identificação fiscal"},
 	},
 	{
@@ -46,15 +46,15 @@ var western = []definition{
 		keywords: []string{"bsn", "burgerservicenummer", "burger service nummer", "sofinummer", "sofi-nummer"},
 	},
 	{
-		name: "national_id_be_nn", forms: []string{"99999999999"}, punctuated: []string{"99.99.99-999.99", "99 99 99 999 99", "99.99.99 999.99"}, share: 0.0045, valid: beNN,
+		name: "national_id_be_nn", forms: []string{"99999999999"}, punctuated: []string{"99.99.99-999.99", "99 99 99 999 99", "99.99.99 999.99"}, share: 0.003, valid: beNN,
 		keywords: []string{"rijksregisternummer", "rijksregister", "insz", "numéro national", "numero national", "registre national", "niss", "nn"},
 	},
 	{
-		name: "national_id_ch_ahv", forms: []string{"7569999999999"}, punctuated: []string{"756.9999.9999.99", "756 9999 9999 99"}, share: 0.11, valid: chAHV,
+		name: "national_id_ch_ahv", forms: []string{"7569999999999"}, punctuated: []string{"756.9999.9999.99", "756 9999 9999 99"}, share: 0.0002, valid: chAHV,
 		keywords: []string{"ahv", "ahv-nr", "ahv-nummer", "avs", "oasi", "sozialversicherungsnummer", "numéro avs"},
 	},
 	{
-		name: "national_id_at_svnr", forms: []string{"9999999999"}, punctuated: []string{"9999 999999", "9999-999999"}, share: 0.005, valid: atSVNR,
+		name: "national_id_at_svnr", forms: []string{"9999999999"}, punctuated: []string{"9999 999999", "9999-999999"}, share: 0.0045, valid: atSVNR,
 		keywords: []string{"svnr", "sv-nr", "sozialversicherungsnummer", "versicherungsnummer", "sv-nummer"},
 	},
 }
@@ -87,7 +87,7 @@ func iePPS(d id) bool {
 	sum := d.weighted("8765432")
 	if d.n == 9 {
 		switch c := d.b[8]; {
-		case c >= 'A' && c <= 'I':
+		case c == 'A' || c == 'B' || c == 'H':
 			sum += int(c-'A'+1) * 9
 		case c == 'W' || c == 'T' || c == 'X': // of before 2013, when it did not count
 		default:
@@ -287,7 +287,7 @@ func beNN(d id) bool {
 		return false
 	}
 	for _, century := range [...]int{1900, 2000} {
-		if 97-(n+(century-1900)*10000000)%97 != key {
+		if 97-(n+(century-1900)*20000000)%97 != key {
 			continue
 		}
 		if month == 0 || day == 0 {

@@ -6,8 +6,9 @@ package checkdigit
 // 14 digits.
 type ibanForm struct{ country, bban string }
 
-// ibanForms are sorted by country. The facts are those of the IBAN registry that SWIFT keeps for ISO 13616 (release 99), where the
-// parts of a BBAN that have one kind are put together here.
+// ibanForms are those of the IBAN registry that SWIFT keeps for ISO 13616 (release 101), where the
+// parts of a BBAN that have one kind are put together here. Those after YE are not registered, but their banks use them (as in the ECBS's
+// and UN/CEFACT's lists, and the banks of the BCEAO and BEAC).
 var ibanForms = [...]ibanForm{
 	{"AD", "8n12c"}, {"AE", "19n"}, {"AL", "8n16c"}, {"AT", "16n"}, {"AZ", "4a20c"},
 	{"BA", "16n"}, {"BE", "12n"}, {"BG", "4a6n8c"}, {"BH", "4a14c"}, {"BI", "23n"}, {"BR", "23n1a1c"}, {"BY", "4c4n16c"},
@@ -33,6 +34,10 @@ var ibanForms = [...]ibanForm{
 	{"VA", "18n"}, {"VG", "4a16n"},
 	{"XK", "16n"},
 	{"YE", "4a4n18c"},
+
+	{"AO", "21n"}, {"BF", "2c22n"}, {"BJ", "2c22n"}, {"CF", "23n"}, {"CG", "23n"}, {"CI", "2c22n"}, {"CM", "23n"}, {"CV", "21n"}, {"DZ", "22n"},
+	{"GA", "23n"}, {"GQ", "23n"}, {"GW", "2c19n"}, {"IR", "22n"}, {"KM", "23n"}, {"MA", "24n"}, {"MG", "23n"}, {"ML", "2c22n"}, {"MZ", "21n"},
+	{"NE", "2a22n"}, {"SN", "2c22n"}, {"TD", "23n"}, {"TG", "2a22n"},
 }
 
 // ibanIndex is the place of a country in ibanForms plus one, by its two letters.

@@ -13,8 +13,10 @@ type NationalID struct {
 	Lengths []int
 	// Letters says that some form has letters.
 	Letters bool
-	// Share is an upper bound of the share of random runs of a form (random digits for '9', random letters for 'A') that Valid takes.
-	// A test measures it.
+	// PunctuatedForms are what Punctuated takes, in the same letters, with punctuation.
+	PunctuatedForms []string
+	// Share is an upper bound of the share of random runs with a form's digits and letters (any digits where a form names some)
+	// that Valid takes. A test measures it.
 	Share float64
 	// Weak says that Share is more than 1 in 50: the compact form is taken beside a keyword only, and the punctuated one alone.
 	Weak bool
@@ -31,6 +33,10 @@ type NationalID struct {
 }
 
 // NationalIDs are all rules. Nothing in it is changed after the program's start, nor may anyone do so.
+//
+// The rules that are not weak, taken together, let through of random runs of 10 digits 3.1%, of 11 5.7%, of 12 1.1%, of 13 0.7%, of 15 0.5%, of
+// any other length next to none; of the times since 1970 in seconds 3.7% and in milliseconds 1.0%. Who takes a bare run of digits
+// wherever it stands adds those up; who wants fewer looks at Share.
 var NationalIDs = func() []NationalID {
 	rules := []NationalID{}
 	for _, of := range [][]definition{american, northern, western, eastern, otherContinents} {
@@ -57,7 +63,7 @@ const weakShare = 1.0 / 50
 
 func (f *definition) rule() NationalID {
 	forms, punctuated, valid := f.forms, f.punctuated, f.valid
-	r := NationalID{Rule: f.name, Forms: forms, Share: f.share, Weak: f.share > weakShare, WeakPunctuated: f.weakPunctuated, Keywords: f.keywords}
+	r := NationalID{Rule: f.name, Forms: forms, PunctuatedForms: punctuated, Share: f.share, Weak: f.share > weakShare, WeakPunctuated: f.weakPunctuated, Keywords: f.keywords}
 	for _, form := range forms {
 		known := false
 		for _, n := range r.Lengths {
