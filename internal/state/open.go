@@ -79,7 +79,10 @@ func Open(dir string, o Options) (*Pebble, error) {
 			*d.field = d.value
 		}
 	}
-	p := &Pebble{dir: dir, log: o.Logger, hooks: o.Hooks, idle: make(chan struct{}), failed: make(chan struct{}), stuck: make(chan struct{})}
+	p := &Pebble{
+		dir: dir, log: o.Logger, hooks: o.Hooks, deleted: newDeletions(),
+		idle: make(chan struct{}), failed: make(chan struct{}), stuck: make(chan struct{}),
+	}
 	if err := p.open(o); err != nil {
 		var known *OpenError
 		if errors.As(err, &known) {
@@ -407,6 +410,7 @@ func (p *Pebble) pebbleOptions(o Options, created bool) *pebble.Options {
 		MemTableStopWritesThreshold: 3,
 		MaxOpenFiles:                256,
 		Logger:                      pebbleLog{p},
+		Cleaner:                     deleteCleaner{},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				if !isFull(err) { // which is said once, and comes again and again
@@ -417,6 +421,8 @@ func (p *Pebble) pebbleOptions(o Options, created bool) *pebble.Options {
 			DiskSlow: func(i pebble.DiskSlowInfo) {
 				p.log.Warn("The state store's disk is slow or full", zap.Stringer("operation", i))
 			},
+			TableDeleted:    func(i pebble.TableDeleteInfo) { p.deleted.note(i.Path, i.Err) },
+			WALDeleted:      func(i pebble.WALDeleteInfo) { p.deleted.note(i.Path, i.Err) },
 			WriteStallBegin: func(pebble.WriteStallBeginInfo) { p.stallBegan = time.Now() },
 			WriteStallEnd:   func() { p.hooks.stalled(time.Since(p.stallBegan)) },
 		},

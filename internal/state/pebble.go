@@ -37,6 +37,8 @@ type Pebble struct {
 	space *space
 	guard *guardFS
 	db    *pebble.DB
+	// deleted tells Purge of the files that Pebble removes.
+	deleted *deletions
 
 	mu     sync.Mutex    // guards closed and calls; any goroutine
 	closed bool          // no call begins any more
