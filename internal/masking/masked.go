@@ -14,9 +14,10 @@ const (
 	// pseudonymDomain makes an address of a pseudonym. RFC 6761 has no mail ever delivered below .invalid.
 	pseudonymDomain = "@pseudonym.invalid"
 
-	bits128   = 26 // characters that 16 bytes have in base32
-	minSealed = 28 // characters that 17 bytes have: a tag and at least one of text
-	maxKeyID  = 16
+	bits128     = 26 // characters that 16 bytes have in base32
+	minToken    = 28 // characters that 17 bytes have: a tag and one of text
+	minErasable = 47 // characters that 29 bytes have: subjectkey.Overhead and one of text
+	maxKeyID    = 16
 )
 
 var base32Text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -74,32 +75,42 @@ func domainEnd(text string, end int) int {
 }
 
 func maskedToken(text string) int {
-	at := keyIDEnd(text)
-	if at == 0 {
-		return 0
-	}
-	n := base32Run(text[at:])
-	if n < minSealed || !canonical(text[at:at+n]) {
-		return 0
-	}
-	return at + n
+	_, end := tokenBits(text)
+	return end
 }
 
 func maskedErasable(text string) int {
-	at := len(erasablePrefix)
-	if base32Run(text[at:]) != bits128 || !canonical(text[at:at+bits128]) {
-		return 0
+	_, end := erasableBits(text)
+	return end
+}
+
+// tokenBits returns the bits of the token that text begins with, as text, and where it ends; 0 where there is none.
+func tokenBits(text string) (bits string, end int) {
+	if at := keyIDEnd(text); at > 0 {
+		return sealedBits(text, at, minToken, tokenDomain)
 	}
-	at += bits128
-	if at >= len(text) || text[at] != '_' {
-		return 0
+	return "", 0
+}
+
+// erasableBits is tokenBits for values under a subject's key: what stands before the bits is the handle.
+func erasableBits(text string) (bits string, end int) {
+	const at = len(erasablePrefix) + bits128
+	if len(text) <= at || base32Run(text[len(erasablePrefix):at]) != bits128 || !canonical(text[len(erasablePrefix):at]) || text[at] != '_' {
+		return "", 0
 	}
-	at++
-	n := base32Run(text[at:])
-	if n < minSealed || !canonical(text[at:at+n]) {
-		return 0
+	return sealedBits(text, at+1, minErasable, erasableDomain)
+}
+
+func sealedBits(text string, at, least int, domain string) (bits string, end int) {
+	end = at + base32Run(text[at:])
+	bits = text[at:end]
+	if end < len(text) && text[end] == '@' {
+		bits, end = parseAddress(text, at, domain)
 	}
-	return at + n
+	if len(bits) < least || !canonical(bits) {
+		return "", 0
+	}
+	return bits, end
 }
 
 // keyIDEnd returns where the key's ID and the '_' after it end; 0 where there is none.

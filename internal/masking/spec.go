@@ -183,10 +183,14 @@ func New(s Spec, ring keyring.Ring) (Action, error) {
 		return newTruncate(&s), nil
 	case Pseudonym:
 		return &pseudonymAction{ring: ring, perTenant: s.PerTenant}, nil
+	case FPE:
+		return &fpeAction{ring: ring}, nil
+	case Token:
+		return &tokenAction{ring: ring}, nil
+	case Erasable:
+		return erasableAction{}, nil
 	case Bucket:
 		return newBucket(&s), nil
-	case Drop:
-		return dropAction{}, nil
 	}
-	return nil, fmt.Errorf("action: %q is not there yet: use another one", string(s.Action))
+	return dropAction{}, nil
 }

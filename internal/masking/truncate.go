@@ -48,7 +48,8 @@ func (a *truncateAction) Mask(v Value, t *Target) (Value, error) {
 			return Value{Text: cut}, nil
 		}
 	case Digits:
-		if _, ok := decimalNumber(v.Text); ok && !identifies(t.Class) {
+		_, ok := decimalNumber(v.Text)
+		if ok && !identifies(t.Class) && (a.decimals < 0 || strings.Contains(v.Text, ".")) {
 			return Value{Text: cutDecimals(v.Text, a.decimals)}, nil
 		}
 	case Any, Text:
@@ -105,7 +106,8 @@ func identifies(class string) bool {
 }
 
 func (a *truncateAction) number(v Value, t *Target) (Value, error) {
-	coarse := t.Class == string(detector.Coordinates) // whole degrees are
+	// A whole number has no decimals to lose. It is as coarse as it is to be where it is one among numbers that have them, or degrees.
+	coarse := t.Form == Number || t.Class == string(detector.Coordinates)
 	if identifies(t.Class) || v.Kind == IntValue && a.decimals >= 0 && !coarse {
 		return redacted(t)
 	}
