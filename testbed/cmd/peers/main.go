@@ -2,12 +2,13 @@
 
 //go:build peers
 
-// Command peers holds what the benchmarks compare: contrib's ClickHouse exporter and ours in one binary, so that
-// the compiler, the collector's core and the machine are the same. It is built with -modfile=peers.mod, because
+// Command peers holds what the benchmarks compare: contrib's ClickHouse exporter and ours, and contrib's redaction processor and our
+// masking, in one binary, so that the compiler, the collector's core and the machine are the same. It is built with -modfile=peers.mod, because
 // contrib's dependencies are no part of the project's binary.
 //
 //	peers collector --config FILE       a collector with both exporters
 //	peers export --exporter NAME ...    one exporter fed from memory; prints what it cost as JSON
+//	peers pii ...                       contrib's redaction and our masking fed from memory in turn; prints what they cost as JSON
 package main
 
 import (
@@ -43,7 +44,7 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: peers collector|export [flags]")
+		return fmt.Errorf("usage: peers collector|export|pii [flags]")
 	}
 	command := os.Args[1]
 	os.Args = append(os.Args[:1], os.Args[2:]...)
@@ -58,8 +59,10 @@ func run() error {
 		}).Execute()
 	case "export":
 		return export()
+	case "pii":
+		return pii()
 	default:
-		return fmt.Errorf("%q is no command: use collector or export", command)
+		return fmt.Errorf("%q is no command: use collector, export or pii", command)
 	}
 }
 
