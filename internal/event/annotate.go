@@ -27,7 +27,7 @@ func (e *Event) ClearFailure() {
 	}
 	e.Failed, e.Failure = false, Failure{}
 	e.rec.lr.Attributes().RemoveIf(func(k string, _ pcommon.Value) bool {
-		return strings.HasPrefix(k, "event.failure.")
+		return strings.HasPrefix(k, failurePrefix)
 	})
 }
 

@@ -33,6 +33,8 @@ const (
 	keyFailureKeyword   = "event.failure.keyword"
 	keyFailureSchema    = "event.failure.schema"
 	keyFailureProcessor = "event.failure.processor"
+
+	keySealed = "event.sealed" // ours: a failed event's values, encrypted
 )
 
 // Keys under which the record's own fields that are no attributes are read as context.
@@ -51,6 +53,7 @@ var contextPrefixes = [...]string{"log.", "segment.", "snowplow.", "cloudevents.
 const (
 	StageReceive    = "receive"
 	StageValidation = "validation"
+	StageMasking    = "masking"
 	StageExport     = "export"
 )
 

@@ -15,9 +15,12 @@ import (
 const rawDepth = 10_000
 
 // AppendRaw appends the whole event as one JSON object, so that a failed event can be read and repaired. An
-// event that could not be read at all (stage receive) is its text as it came. It never fails: what nests
+// event that could not be read at all (stage receive) is its text as it came, and a sealed one its sealed text. It never fails: what nests
 // deeper than 10,000 levels becomes null.
 func (e *Event) AppendRaw(dst []byte) []byte {
+	if sealed := e.Sealed(); sealed != "" && e.Failed {
+		return append(dst, sealed...)
+	}
 	if e.Failure.Stage == StageReceive {
 		for i := range e.Context {
 			if c := &e.Context[i]; c.Key == keyBody && c.Value.Kind() == KindString {

@@ -152,7 +152,7 @@ func (r *Reader) read(lr plog.LogRecord) {
 			if olderName == "" {
 				olderName = text(v)
 			}
-		case strings.HasPrefix(k, "event.failure."):
+		case strings.HasPrefix(k, failurePrefix):
 			e.readFailure(k, v)
 		case IsContext(k):
 			if k == keyCloudEventsSource && !r.hasSource {
@@ -250,7 +250,7 @@ func IsContext(key string) bool {
 func reserved(key string) bool {
 	var e Event
 	return e.envelope(key) != nil || key == keyName || key == keyNameOld ||
-		strings.HasPrefix(key, "event.failure.") || IsContext(key)
+		strings.HasPrefix(key, failurePrefix) || IsContext(key)
 }
 
 // Attributes calls yield for each attribute of the resource and, as otel.scope.*, of the instrumentation

@@ -250,7 +250,7 @@ func (x *extractor) array(n node, here place) error {
 
 // leaf adds one property. For an array the outer node is the array and n its elements, else both are one.
 func (x *extractor) leaf(outer, n node, here place, array bool) error {
-	p := Property{Path: slices.Clone(here.path), Each: here.each, Array: array}
+	p := Property{Path: slices.Clone(here.path), Each: here.each, Array: array, Format: n.format}
 	var err error
 	if p.PII, err = x.pii(n, here.pii); err != nil {
 		return err

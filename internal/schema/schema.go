@@ -54,6 +54,8 @@ type Property struct {
 	Array bool
 	// Text says that values are texts although Type is a number's: digits, stored as a Decimal.
 	Text bool
+	// Format is the schema's format of a text, such as "email", or "".
+	Format string
 	// PII is the class of personal data that x-pii names, or "".
 	PII string
 }

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package event
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/xpdata/entity"
+)
+
+// everywhere puts the text in every place of a batch that takes one, each with a number of its own.
+func everywhere(t *testing.T, text string) (plog.Logs, int) {
+	t.Helper()
+	n := 0
+	next := func() string { n++; return text + strings.Repeat("i", n) }
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	rl.SetSchemaUrl(next())
+	rl.Resource().Attributes().PutStr("r", next())
+	ref := entity.ResourceEntityRefs(rl.Resource()).AppendEmpty()
+	ref.SetType(next())
+	ref.SetSchemaUrl(next())
+	ref.IdKeys().Append(next())
+	sl := rl.ScopeLogs().AppendEmpty()
+	sl.SetSchemaUrl(next())
+	sl.Scope().SetName(next())
+	sl.Scope().SetVersion(next())
+	sl.Scope().Attributes().PutStr("s", next())
+	lr := sl.LogRecords().AppendEmpty()
+	lr.SetEventName(next())
+	lr.SetSeverityText(next())
+	lr.Body().SetStr(next())
+	attrs := lr.Attributes()
+	attrs.PutStr("a", next())
+	attrs.PutStr("log.record.uid", next())
+	attrs.PutStr("user.id", next())
+	attrs.PutStr("event.name", next())
+	attrs.PutStr("event.schema", next())
+	attrs.PutStr("event.failure.pointer", next())
+	attrs.PutStr("event.failure.of_somebodys_own", next())
+	attrs.PutStr("segment.context", next())
+	m := attrs.PutEmptyMap("m")
+	m.PutStr(next(), next())
+	m.PutEmptySlice("l").AppendEmpty().SetStr(next())
+	attrs.PutEmptyBytes("b").FromRaw([]byte(next()))
+	attrs.PutStr(next(), "value")
+	return ld, n
+}
+
+// twice makes the attribute stand a second time, as OTLP's bytes can and pdata's maps cannot be asked to.
+func twice(t *testing.T, ld plog.Logs, value string) plog.Logs {
+	t.Helper()
+	var lr plog.LogRecord
+	for _, rl := range ld.ResourceLogs().All() {
+		lr = rl.ScopeLogs().At(0).LogRecords().At(0)
+	}
+	lr.Attributes().PutStr("user.iD", value)
+	wire, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+	require.NoError(t, err)
+	out, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs([]byte(strings.Replace(string(wire), "user.iD", "user.id", 1)))
+	require.NoError(t, err)
+	return out
+}
+
+func change(v Value) {
+	switch v.Kind() {
+	case KindString:
+		v.SetText("masked")
+	case KindBytes:
+		v.SetBytes([]byte("masked"))
+	case KindMap:
+		v.RenameMembers(func(k string) string { return strings.ReplaceAll(k, "secret", "masked") })
+		for _, m := range v.Members {
+			change(m)
+		}
+	case KindSlice:
+		for i := range v.Len() {
+			change(v.Index(i))
+		}
+	}
+}
+
+func TestEveryTextOfABatchCanBeChanged(t *testing.T) {
+	ld, _ := everywhere(t, "secret")
+	ld = twice(t, ld, "secret of a second value")
+	b := FromLogs(ld)
+	for s := range b.Sources {
+		for _, v := range s.Attributes {
+			change(v)
+		}
+		s.ChangeTexts(func(string) string { return "masked" })
+	}
+	var r Reader
+	r.Reset(b)
+	e := r.Next()
+	e.SetName("masked")
+	e.SetSeverityText("masked")
+	for _, v := range e.Attributes {
+		change(v)
+	}
+	e.RenameAttributes(func(k string) string { return strings.ReplaceAll(k, "secret", "masked") })
+
+	var enc Encoder
+	parts, err := enc.Encode(b, 1, []int{0})
+	require.NoError(t, err)
+	require.NotContains(t, string(parts[0]), "secret")
+	wire, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+	require.NoError(t, err)
+	require.NotContains(t, string(wire), "secret")
+	require.Equal(t, "masked", e.Name)
+}
+
+func TestAStrippedEventHasNothingOfItsProducer(t *testing.T) {
+	ld, _ := everywhere(t, "secret")
+	b := FromLogs(ld)
+	var r Reader
+	r.Reset(b)
+	e := r.Next()
+	e.Strip(func(key string) bool { return key == FieldID })
+	e.ReplaceFailure(Failure{Stage: StageMasking, Reason: "no_key"})
+	e.SetSealed("sealed")
+	lr := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+	require.Empty(t, lr.EventName()+lr.SeverityText()+lr.Body().AsString())
+	have := lr.Attributes().AsRaw()
+	require.Contains(t, have[keyID], "secret", "it was to be kept")
+	delete(have, keyID)
+	require.Equal(t, map[string]any{keyFailureStage: StageMasking, keyFailureReason: "no_key", keySealed: "sealed"}, have)
+	r.Reset(b)
+	require.Equal(t, "sealed", string(r.Next().AppendRaw(nil)))
+}
+
+func TestRenamingKeepsValuesAndTheFirstOfAKey(t *testing.T) {
+	m := pcommon.NewMap()
+	for i, k := range []string{"a", "b", "c", "d", "e"} {
+		m.PutInt(k, int64(i))
+	}
+	rename(m, func(k string) string {
+		return map[string]string{"a": "x", "b": "c", "c": "c", "d": "", "e": "y"}[k]
+	})
+	require.Equal(t, map[string]any{"x": int64(0), "c": int64(2), "y": int64(4)}, m.AsRaw())
+}
+
+func TestPartsAreToldByKey(t *testing.T) {
+	f := func(key string, want Part) {
+		t.Helper()
+		require.Equal(t, want, PartOf(key), key)
+	}
+	f("email", PartProperty)
+	f("customer.email", PartProperty)
+	f("log.record.uid", PartIdentity)
+	f("user.id", PartIdentity)
+	f("enduser.pseudo.id", PartIdentity)
+	f("session.previous_id", PartIdentity)
+	f("event.name", PartName)
+	f("otel.event.name", PartName)
+	f("event.schema.version", PartSchema)
+	f("event.failure.pointer", PartFailure)
+	f("segment.context", PartContext)
+	f("log.body", PartContext)
+	f("event.sealed", PartProperty)
+}
