@@ -57,14 +57,18 @@ func (s *fileSource) Load(context.Context) ([]byte, error) {
 	return raw, err
 }
 
-func (s *fileSource) read() ([]byte, error) {
+func (s *fileSource) read() ([]byte, error) { return ReadSecretFile(s.path, s.worldReadable) }
+
+// ReadSecretFile reads a file that only some users of the machine may read: mode 0640 or less, unless worldReadable. It has at most
+// 64 KiB.
+func ReadSecretFile(path string, worldReadable bool) ([]byte, error) {
 	// Before opening: that would wait for ever on a pipe. Links are followed, since Kubernetes mounts secrets as links.
-	if info, err := os.Stat(s.path); err != nil {
+	if info, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is no file: name the file that holds the key", s.path)
+		return nil, fmt.Errorf("%s: is no file: name the file that holds the key", path)
 	}
-	f, err := os.Open(s.path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +77,12 @@ func (s *fileSource) read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMode(s.path, info.Mode(), s.worldReadable); err != nil {
+	if err := checkMode(path, info.Mode(), worldReadable); err != nil {
 		return nil, err
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxSourceBytes+1))
 	if err == nil && len(raw) > maxSourceBytes {
-		err = fmt.Errorf("%s: has more than %d bytes: name the file that holds the key", s.path, maxSourceBytes)
+		err = fmt.Errorf("%s: has more than %d bytes: name the file that holds the key", path, maxSourceBytes)
 	}
 	return raw, err
 }
