@@ -2,6 +2,8 @@
 
 package detector
 
+import "strings"
+
 const ruleBirth = "birth_date"
 
 // date says how many groups from g on are a date, or 0, and finds it where it is one of birth.
@@ -78,4 +80,166 @@ func isDay(year, month, day int) bool {
 	return day <= days
 }
 
-func (s *scanner) dayAndMonth(start, end int) int { return 0 }
+// dayAndMonth finds a date of birth whose month is a word and whose day is the number that begins at start: "12 May 1990", "12. Mai 1990",
+// "12 de mayo de 1990", "May 12th, 1990", "12-May-1990".
+func (s *scanner) dayAndMonth(start, end int) int {
+	text := s.text
+	i, day := start, 0
+	for i < len(text) && isDigit(text[i]) && i-start < 3 {
+		day = day*10 + int(text[i]-'0')
+		i++
+	}
+	if day < 1 || day > 31 || i-start > 2 {
+		return 0
+	}
+	if i+1 < len(text) && isLetter(text[i]) {
+		switch string([]byte{lowerByte(text[i]), lowerByte(text[i+1])}) {
+		case "st", "nd", "rd", "th", "er":
+			i += 2
+		}
+		if i < len(text) && isAlnum(text[i]) {
+			return 0
+		}
+	}
+	if i < len(text) && (text[i] == '.' || text[i] == 0xC2) {
+		if text[i] == 0xC2 {
+			i++ // º
+		}
+		i++
+	}
+	begin := start
+	after := i
+	for range 3 { // "12 de mayo de 1990", "12th of May"
+		k := i
+		for k < len(text) && (text[k] == ' ' || text[k] == '-' || text[k] == '/') && k-i < 2 {
+			k++
+		}
+		word := k
+		for k < len(text) && (isLetter(text[k]) || text[k] >= 0x80) && k-word < 24 {
+			k++
+		}
+		s.steps += k - i
+		if k == word {
+			break
+		}
+		if isMonth(text[word:k]) {
+			if stop := s.year(k); stop > 0 {
+				return s.birth(begin, stop)
+			}
+			return 0
+		}
+		if k-word > 2 {
+			break
+		}
+		i = k
+	}
+	// The month before the day.
+	k := start
+	if k > s.floor && (text[k-1] == ' ' || text[k-1] == '-') {
+		k--
+	}
+	stop := k
+	for k > s.floor && (isLetter(text[k-1]) || text[k-1] >= 0x80) && stop-k < 24 {
+		k--
+	}
+	s.steps += stop - k
+	if k == stop || !isMonth(text[k:stop]) {
+		return 0
+	}
+	if stop := s.year(after); stop > 0 {
+		return s.birth(k, stop)
+	}
+	return 0
+}
+
+// year is where the year ends that stands at i after blanks, a comma or "de", or 0.
+func (s *scanner) year(i int) int {
+	text := s.text
+	for n := 0; i < len(text) && n < 6; n++ {
+		switch c := text[i]; {
+		case c == ' ' || c == ',' || c == '.' || c == '-' || c == '/':
+			i++
+			continue
+		case (c == 'd' || c == 'D') && i+1 < len(text) && text[i+1]|0x20 == 'e':
+			i += 2
+			continue
+		}
+		break
+	}
+	if i+4 > len(text) || i+4 < len(text) && isAlnum(text[i+4]) {
+		return 0
+	}
+	for k := range 4 {
+		if !isDigit(text[i+k]) {
+			return 0
+		}
+	}
+	if y := number(text[i : i+4]); y < 1850 || y > 2150 {
+		return 0
+	}
+	return i + 4
+}
+
+func isMonth(word string) bool {
+	if len(word) < 3 || len(word) > 24 {
+		return false
+	}
+	var buf [maxWord]byte
+	return months[string(lowerUTF8(&buf, word))]
+}
+
+// months are the names of months as they stand in dates.
+var months = func() map[string]bool {
+	all := map[string]bool{}
+	for _, w := range strings.Fields(`
+		january february march april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov dec
+		januar jänner februar feber märz maerz mai juni juli oktober dezember okt dez
+		janvier février fevrier mars avril juin juillet août aout septembre octobre novembre décembre decembre janv févr avr juil déc
+		enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre ene abr ago dic
+		janeiro fevereiro março marco maio junho julho setembro outubro novembro dezembro fev set out
+		gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre gen mag giu lug ott
+		januari februari maart mei augustus
+		augusti december marts maj
+		tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta
+		stycznia lutego marca kwietnia maja czerwca lipca sierpnia września wrzesnia października pazdziernika listopada grudnia
+		ledna února unora března brezna dubna května kvetna června cervna července cervence srpna září rijna října listopadu prosince
+		ocak şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık
+		января февраля марта апреля мая июня июля августа сентября октября ноября декабря
+		január február március április május június július augusztus szeptember október november`) {
+		all[w] = true
+	}
+	return all
+}()
+
+// cjkDate finds a date of birth in years, months and days of Chinese, Japanese and Korean, whose year is the group [start, end).
+func (s *scanner) cjkDate(start, end int) int {
+	i := end
+	for k, units := range [...][2]string{{"年", "년"}, {"月", "월"}, {"日", "일"}} {
+		if k > 0 {
+			for i < len(s.text) && s.text[i] == ' ' && i-end < 16 {
+				i++
+			}
+			digit := i
+			for i < len(s.text) && isDigit(s.text[i]) && i-digit < 2 {
+				i++
+			}
+			if i == digit {
+				return 0
+			}
+		}
+		if i+3 > len(s.text) || s.text[i:i+3] != units[0] && s.text[i:i+3] != units[1] {
+			return 0
+		}
+		i += 3
+	}
+	if to := s.birth(start, i); to > 0 {
+		return to
+	}
+	// "1990年5月12日生まれ": what says that it is of birth may stand after it.
+	for _, after := range [...]string{"生", "출생", "に生"} {
+		if strings.HasPrefix(s.text[i:], after) {
+			return s.emit(start, i, BirthDate, ruleBirth)
+		}
+	}
+	return 0
+}

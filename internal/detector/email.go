@@ -146,7 +146,7 @@ func unhex(c byte) byte {
 	if isDigit(c) {
 		return c - '0'
 	}
-	return c|0x20 - 'a' + 10
+	return c | 0x20 - 'a' + 10
 }
 
 // domain is where the domain that begins at start ends, or 0 if there is none: labels with dots between, the last of letters.

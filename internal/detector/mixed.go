@@ -14,17 +14,31 @@ func (s *scanner) mixed(start, end int, all uint8) int {
 	}
 	n := last - start
 	if to := s.known(start, last, all); to > 0 {
-		return max(to, end)
+		s.from = max(to, end)
+		return s.from
+	}
+	if n >= minToken && s.wants(hintSecret) {
+		if to := s.secret(start, last, end); to > 0 {
+			s.from = max(to, end)
+			return s.from
+		}
 	}
 	if n >= 12 && n <= 17 && all&^(bitHex|bitDash|bitDot) == 0 && s.wants(hintMAC) {
 		if to := s.macToken(start, last, all); to > 0 {
 			return to
 		}
 	}
-	if n < 7 || all&(bitDash|bitDot|bitUnder) == 0 {
+	if n <= 11 && isDigit(text[start]) && s.wants(hintBirth) && (n <= 4 || all&bitDash != 0 && n >= 9) {
+		if to := s.dayAndMonth(start, end); to > 0 {
+			return to
+		}
+	}
+	if n < 4 {
 		return end
 	}
-	return s.pieces(start, end)
+	to := s.words(start, end)
+	s.from = max(to, end)
+	return s.from
 }
 
 // known says that a token is of a form that has nothing of a person's in it, though it has much that looks alike, and returns where that ends:
@@ -39,9 +53,9 @@ func (s *scanner) known(start, end int, all uint8) int {
 		return end
 	}
 	// 2024-01-02T10, whose minutes are tokens of their own.
-	if text[start+4] == '-' && text[start+7] == '-' && text[start+10]|0x20 == 't' && s.hint&hintBirth == 0 &&
-		isDigit(text[start]) && isDigit(text[start+3]) && isDigit(text[start+5]) && isDigit(text[start+9]) {
-		if s.wants(hintBirth) {
+	if text[start+4] == '-' && text[start+7] == '-' && text[start+10]|0x20 == 't' && isDigit(text[start]) && isDigit(text[start+3]) &&
+		isDigit(text[start+5]) && isDigit(text[start+6]) && isDigit(text[start+8]) && isDigit(text[start+9]) {
+		if s.wants(hintBirth) && isDigit(text[start+1]) && isDigit(text[start+2]) {
 			if to := s.birthToken(start, start+10); to > 0 {
 				return to
 			}
@@ -55,25 +69,56 @@ func (s *scanner) known(start, end int, all uint8) int {
 	return 0
 }
 
-// pieces looks at the numbers that stand between letters, '_', '-' and '.' in a token.
-func (s *scanner) pieces(start, end int) int {
+// words looks at the words of a token, which '_', '-' and '.' stand between, and returns where to go on.
+func (s *scanner) words(start, end int) int {
 	text := s.text
+	ids := s.wants(hintNationalID)
 	for i := start; i < end; {
-		if !isDigit(text[i]) || i > start && (isAlnum(text[i-1])) {
+		c := classOf[text[i]]
+		if c&(bitDigit|bitLetter) == 0 {
 			i++
 			continue
 		}
-		j := i
-		for j < end && isDigit(text[j]) {
-			j++
+		word := i
+		all := uint8(0)
+		for i < end {
+			c := classOf[text[i]]
+			if c&(bitDigit|bitLetter) == 0 {
+				break
+			}
+			all |= c
+			i++
 		}
-		if j < end && classOf[text[j]]&(bitLetter|bitUnder) != 0 && text[j] != '_' {
-			i = j
+		s.steps += i - word
+		if all&bitDigit == 0 {
 			continue
 		}
-		var p phrase
-		to := s.phrase(&p, i)
-		i = max(to, j)
+		if all&bitLetter == 0 {
+			var p phrase
+			i = max(i, s.phrase(&p, word))
+			continue
+		}
+		n := i - word
+		if s.wants(hintIBAN) && countryAndCheck(text, word) {
+			if to := s.iban(word); to > 0 {
+				i = max(i, to)
+				continue
+			}
+		}
+		if n >= minWallet && s.wants(hintWallet) {
+			if to := s.wallet(word, i, all); to > 0 {
+				continue
+			}
+		}
+		if ids && n < maxID {
+			joined := word > start && !s.spells(start, word) || i+1 < end && text[i] != '.' && classOf[text[i+1]] != 0 && all&bitLetter != 0 && text[i] == '_'
+			if to := s.letteredID(word, i, joined); to > 0 {
+				i = max(i, to)
+			}
+		}
 	}
 	return max(end, s.floor)
 }
+
+// spells says that what stands before word in its token is no part of it: it is joined by '_', or by nothing.
+func (s *scanner) spells(start, word int) bool { return word == start }

@@ -7,51 +7,102 @@ import "github.com/millrace/millrace/internal/checkdigit"
 // maxID is one more than the length of the longest compact ID.
 const maxID = 21
 
-// What rules there are for a run of digits, or of letters and digits, by its length; and those with a punctuated form.
-var (
-	digitIDs, letterIDs [maxID][]*checkdigit.NationalID
-	punctuatedDigits    []*checkdigit.NationalID
-	punctuatedLetters   []*checkdigit.NationalID
-)
-
-func init() {
+// idRules are national IDs' rules by what is seen of a text first.
+var idRules = func() (of struct {
+	digits, letters [maxID][]*checkdigit.NationalID // by the length of a run of digits, or of a word that has letters
+	// punctuated are by the length of the first run of letters and digits and what stands after it, for those that begin with digits
+	// alone, and for the rest.
+	punctuated, lettered [maxID][punctuations][]*checkdigit.NationalID
+}) {
 	for i := range checkdigit.NationalIDs {
 		r := &checkdigit.NationalIDs[i]
-		var digits, letters [maxID]bool
+		add := func(list *[]*checkdigit.NationalID) {
+			if n := len(*list); n == 0 || (*list)[n-1] != r {
+				*list = append(*list, r)
+			}
+		}
 		for _, form := range r.Forms {
-			only := true
-			for j := range len(form) {
-				only = only && isDigit(form[j])
-				if form[j] == 'X' {
-					digits[len(form)] = true // either
-				}
+			// A 'X' is either: the form is one of digits alone as well.
+			if n := kinds(form); n&kindLetter == 0 {
+				add(&of.digits[len(form)])
 			}
-			if only {
-				digits[len(form)] = true
-			} else {
-				letters[len(form)] = true
+			if n := kinds(form); n != kindDigit {
+				add(&of.letters[len(form)])
 			}
 		}
-		for n := range maxID {
-			if digits[n] {
-				digitIDs[n] = append(digitIDs[n], r)
+		for _, form := range r.PunctuatedForms {
+			n := 0
+			for n < len(form) && isAlnum(form[n]) {
+				n++
 			}
-			if letters[n] {
-				letterIDs[n] = append(letterIDs[n], r)
+			if n == len(form) || n >= maxID {
+				continue
 			}
-		}
-		if r.Punctuated != nil {
-			punctuatedDigits = append(punctuatedDigits, r)
-			if r.Letters {
-				punctuatedLetters = append(punctuatedLetters, r)
+			p := punctuation(form, n)
+			if kinds(form[:n])&kindLetter == 0 {
+				add(&of.punctuated[n][p])
+			}
+			if kinds(form[:n]) != kindDigit {
+				add(&of.lettered[n][p])
 			}
 		}
 	}
+	return of
+}()
+
+const (
+	kindDigit = 1 << iota
+	kindLetter
+	kindEither
+)
+
+// kinds says what a form of checkdigit asks for.
+func kinds(form string) (all int) {
+	for i := range len(form) {
+		switch c := form[i]; {
+		case isDigit(c):
+			all |= kindDigit
+		case c == 'X':
+			all |= kindEither
+		case isLetter(c):
+			all |= kindLetter
+		}
+	}
+	return all
+}
+
+const punctuations = 7
+
+// punctuation is a number for what stands at i in text: 0 for what no ID has there.
+func punctuation(text string, i int) int {
+	if i >= len(text) {
+		return 0
+	}
+	switch text[i] {
+	case ' ', 0xC2:
+		return 1
+	case '-':
+		return 2
+	case '.':
+		return 3
+	case '/':
+		return 4
+	case '+':
+		return 5
+	case '(':
+		return 6
+	case 0xE2: // a narrow blank, or a typographic hyphen
+		if i+2 < len(text) && text[i+1] == 0x80 && text[i+2] == 0xAF {
+			return 1
+		}
+		return 2
+	}
+	return 0
 }
 
 // announced says that the key or what stands before start makes an ID of r to be expected there.
 func (s *scanner) announced(start int, r *checkdigit.NationalID) bool {
-	return s.hint&hintNationalID != 0 || start > s.floor && (s.near(start)&hintNationalID != 0 || s.beside(start, r.Keywords))
+	return s.hint&hintNationalID != 0 || start > 0 && (s.near(start)&hintNationalID != 0 || s.beside(start, r.Keywords))
 }
 
 // punctuatedID finds a national ID in its customary punctuation at group g.
@@ -59,34 +110,50 @@ func (s *scanner) punctuatedID(p *phrase, g int) int {
 	if g == 0 && p.glued || g > 0 && (p.sep[g-1] == '-' || p.sep[g-1] == '.') {
 		return 0
 	}
-	return s.punctuatedAt(p.from(g), punctuatedDigits)
+	start, end := p.from(g), p.to(g)
+	if end-start >= maxID {
+		return 0
+	}
+	return s.punctuatedAt(start, idRules.punctuated[end-start][punctuation(s.text, end)])
 }
 
 func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
+	var found *checkdigit.NationalID
+	length := 0
 	for _, r := range rules {
 		n := r.Punctuated(s.text[start:])
 		if n == 0 {
 			continue
 		}
-		if !s.announced(start, r) && (r.WeakPunctuated || s.hint&hintInnocent != 0 || s.hint&hintPhone != 0 || s.near(start)&(hintInnocent|hintPhone) != 0) {
+		if s.announced(start, r) {
+			if found == nil || s.beside(start, r.Keywords) {
+				found, length = r, n
+			}
 			continue
 		}
-		return s.emit(start, start+n, NationalID, r.Rule)
+		if found != nil || r.WeakPunctuated || s.hint&(hintInnocent|hintPhone) != 0 || s.between(start) || s.near(start)&(hintInnocent|hintPhone) != 0 {
+			continue
+		}
+		found, length = r, n
 	}
-	return 0
+	if found == nil {
+		return 0
+	}
+	return s.emit(start, start+length, NationalID, found.Rule)
 }
 
 // bareID finds a national ID in a run of digits alone.
 func (s *scanner) bareID(p *phrase, g int) int {
 	n := p.size(g)
-	if n < 7 || n >= maxID || len(digitIDs[n]) == 0 {
+	if n < 7 || n >= maxID || len(idRules.digits[n]) == 0 {
 		return 0
 	}
 	start, end := p.from(g), p.to(g)
-	if !p.alone(g, g+1) && !(g == 0 && p.glued) || s.decimal(end) || s.plus(start) > 0 {
+	joined := g == 0 && p.glued || g == p.n-1 && p.tail
+	if !p.alone(g, g+1) && !joined || s.decimal(end) || s.plus(start) > 0 {
 		return 0
 	}
-	return s.compactID(start, end, digitIDs[n], g == 0 && p.glued || s.between(start))
+	return s.compactID(start, end, idRules.digits[n], joined || s.between(start))
 }
 
 // compactID finds a national ID in the word [start, end). Joined says that it is a part of something longer, where only a keyword
@@ -107,8 +174,11 @@ func (s *scanner) compactID(start, end int, rules []*checkdigit.NationalID, join
 		if found != nil || r.Weak || joined {
 			continue
 		}
-		// A bare number is innocent where its key or the word before it says so; what has letters at fixed places is not.
-		if s.hint&(hintInnocent|hintPhone) != 0 && !(r.Letters && s.hint&hintInnocent == hintIdentifier) || s.near(start)&(hintInnocent|hintPhone) != 0 && !r.Letters {
+		// A bare number is innocent where its key or the word before it says so. What has letters at fixed places is not.
+		if s.hint&(hintInnocent|hintPhone|hintCard) != 0 && !(r.Letters && s.hint&hintInnocent == hintIdentifier && r.Share < telling) {
+			continue
+		}
+		if s.near(start)&(hintInnocent|hintPhone|hintCard) != 0 && !(r.Letters && r.Share < telling) {
 			continue
 		}
 		found = r
@@ -117,4 +187,53 @@ func (s *scanner) compactID(start, end int, rules []*checkdigit.NationalID, join
 		return 0
 	}
 	return s.emit(start, end, NationalID, found.Rule)
+}
+
+// telling is the share of random texts of an ID's form below which its letters alone tell it, whatever its key is named.
+const telling = 0.002
+
+// letteredID finds a national ID with letters that begins with the word [start, end).
+func (s *scanner) letteredID(start, end int, joined bool) int {
+	n := end - start
+	if n >= maxID {
+		return 0
+	}
+	if rules := idRules.letters[n]; len(rules) > 0 {
+		if to := s.compactID(start, end, rules, joined); to > 0 {
+			return to
+		}
+	}
+	if joined && start > 0 && s.text[start-1] != '_' {
+		return 0
+	}
+	if rules := idRules.lettered[n][punctuation(s.text, end)]; len(rules) > 0 {
+		return s.punctuatedAt(start, rules)
+	}
+	return 0
+}
+
+// initials finds an ID whose first groups are letters and stand apart, before the digit at start: "AB 12 34 56 C".
+func (s *scanner) initials(start int) int {
+	text := s.text
+	word := start
+	for range 2 {
+		if word-1 < s.floor || text[word-1] != ' ' {
+			return 0
+		}
+		end := word - 1
+		word = end
+		for word > s.floor && isLetter(text[word-1]) && end-word < 4 {
+			word--
+		}
+		n := end - word
+		if n < 2 || n > 3 || word > 0 && (classOf[text[word-1]] != 0 || text[word-1] >= 0x80) {
+			return 0
+		}
+		if rules := idRules.lettered[n][punctuation(text, end)]; len(rules) > 0 {
+			if to := s.punctuatedAt(word, rules); to > 0 {
+				return to
+			}
+		}
+	}
+	return 0
 }

@@ -105,6 +105,12 @@ func (s *scanner) numeric(start, end int) int {
 			return end // a year, a count, a price: nothing follows that could make more of it
 		}
 	}
+	if s.wants(hintNationalID) && start > 3 && text[start-1] == ' ' && isLetter(text[start-2]) {
+		if to := s.initials(start); to > 0 {
+			s.from = to
+			return to
+		}
+	}
 	var p phrase
 	i := s.phrase(&p, start)
 	s.from = i
@@ -223,6 +229,17 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 	}
 	if to, n := s.date(p, g); to > 0 || n > 0 {
 		return to, n
+	}
+	if s.hint&hintBirth != 0 && s.wants(hintBirth) && p.size(g) == 8 {
+		day := number(s.text[p.start[g]:p.end[g]])
+		if isDay(day/10000, day/100%100, day%100) || isDay(day%10000, day/10000%100, day/1000000) {
+			return s.emit(p.from(g), p.to(g), BirthDate, ruleBirth), 0
+		}
+	}
+	if p.size(g) == 4 && s.wants(hintBirth) && p.to(g) < len(s.text) && s.text[p.to(g)] >= 0xE5 {
+		if to := s.cjkDate(p.from(g), p.to(g)); to > 0 {
+			return to, 0
+		}
 	}
 	if s.fraction(p, g) {
 		return 0, 1

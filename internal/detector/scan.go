@@ -113,7 +113,17 @@ type scanner struct {
 
 func (s *scanner) scan(i int) {
 	text := s.text
+	pem := len(text) + 1
+	if len(text) >= minPrivateKey && s.wants(hintSecret) {
+		pem = privateKeyAfter(text, 0)
+	}
 	for i < len(text) {
+		if i >= pem {
+			i = s.privateKey(pem)
+			pem = privateKeyAfter(text, i)
+			i = next(text, i)
+			continue
+		}
 		switch c := text[i]; {
 		case c <= '9':
 			i = s.token(i)
@@ -206,6 +216,11 @@ func (s *scanner) token(i int) int {
 	if all&bitUnder != 0 && s.d.skip != nil {
 		if to := s.maskedWithin(start, end); to > 0 {
 			s.floor, s.hard = to, to
+			return to
+		}
+	}
+	if end < len(text) && text[end] == ':' && end-start >= 8 && s.wants(hintSecret) {
+		if to := s.telegram(start, end); to > 0 {
 			return to
 		}
 	}
