@@ -6,6 +6,7 @@ package keystore
 import (
 	"github.com/millrace/millrace/internal/audit"
 	"github.com/millrace/millrace/internal/keyring"
+	"github.com/millrace/millrace/internal/seal"
 	"github.com/millrace/millrace/internal/subjectkey"
 )
 
@@ -18,4 +19,6 @@ type Provider interface {
 	Subjects() subjectkey.Store
 	// Audit is nil where no audit log is configured.
 	Audit() audit.Log
+	// RepairKey is nil where failed events cannot be sealed.
+	RepairKey() *seal.PublicKey
 }

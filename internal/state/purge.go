@@ -131,7 +131,14 @@ func (p *Pebble) purge(ctx context.Context, ranges []KeyRange) error {
 	if err != nil {
 		return err
 	}
-	return p.gone(ctx, append(logs, tables...))
+	if err := p.gone(ctx, append(logs, tables...)); err != nil {
+		return err
+	}
+	// Or a power loss brings the files back, whole.
+	if err := syncDirectory(p.guard, p.dir); err != nil {
+		return fmt.Errorf("syncing directory: %w", err)
+	}
+	return nil
 }
 
 // compact brings the deletions in a range down to what they delete, where both vanish. Pebble's compaction goes down to the deepest level

@@ -213,6 +213,20 @@ func TestAPurgeThatACrashEndedCanBeRepeated(t *testing.T) {
 	}
 }
 
+func TestAfterAPurgeNoPowerLossBringsFilesBack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(17, 18))
+	mem := vfs.NewCrashableMem()
+	p := open(t, "s", Options{FS: mem})
+	secret := marker(rng)
+	set(t, p, "secret", string(secret))
+	require.NoError(t, p.db.Flush())
+	remove(t, p, "secret")
+	require.NoError(t, p.Purge(context.Background(), one("secret")))
+	for range 10 {
+		require.Empty(t, where(t, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}), "s", secret))
+	}
+}
+
 func TestAFileThatCouldNotBeRemovedIsRemovedByThePurge(t *testing.T) {
 	disk := newSmallDisk(1 << 30)
 	p := open(t, "s", Options{FS: disk})

@@ -45,26 +45,31 @@ func (k *Key) Handle() Handle { return k.handle }
 
 // Seal appends the encrypted value, which is Overhead longer than plain, to dst. Open needs the same aad. The error wraps ErrErased
 // where the subject was erased meanwhile: then the value is not to be kept in any form. There is no other.
-func (k *Key) Seal(dst, plain, aad []byte) (sealed []byte, err error) {
-	err = k.with(func(a cipher.AEAD) error {
-		sealed = a.Seal(dst, nil, plain, aad)
-		return nil
-	})
-	return sealed, err
+func (k *Key) Seal(dst, plain, aad []byte) ([]byte, error) {
+	s, a, err := k.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.RUnlock()
+	return a.Seal(dst, nil, plain, aad), nil //nolint:gosec // G407: the cipher makes a random nonce itself
 }
 
 // Open appends what Seal encrypted to dst. The error wraps ErrErased or ErrSealed.
-func (k *Key) Open(dst, sealed, aad []byte) (plain []byte, err error) {
-	err = k.with(func(a cipher.AEAD) (err error) {
-		if plain, err = a.Open(dst, nil, sealed, aad); err != nil {
-			return ErrSealed
-		}
-		return nil
-	})
-	return plain, err
+func (k *Key) Open(dst, sealed, aad []byte) ([]byte, error) {
+	s, a, err := k.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.RUnlock()
+	plain, err := a.Open(dst, nil, sealed, aad)
+	if err != nil {
+		return nil, ErrSealed
+	}
+	return plain, nil
 }
 
-func (k *Key) with(f func(cipher.AEAD) error) error {
+// acquire returns the cipher with the secret's lock held for reading: it is not destroyed before that is released.
+func (k *Key) acquire() (*secret, cipher.AEAD, error) {
 	s := k.hidden()
 	// A key that the cache let go is not found by Erase, so each looks for itself.
 	if n := s.owner.erasures.Load(); s.seen.Load() != n {
@@ -75,17 +80,16 @@ func (k *Key) with(f func(cipher.AEAD) error) error {
 	}
 	for {
 		s.mu.RLock()
-		if s.gone {
-			s.mu.RUnlock()
-			return ErrErased
+		if !s.gone && s.aead != nil {
+			return s, s.aead, nil
 		}
-		if s.aead != nil {
-			defer s.mu.RUnlock()
-			return f(s.aead)
-		}
+		gone := s.gone
 		s.mu.RUnlock()
+		if gone {
+			return nil, nil, ErrErased
+		}
 		if err := s.expand(); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 }
