@@ -40,6 +40,8 @@ type Origin struct {
 type Restorer struct {
 	// DropSchema leaves out which schema the event was found to have, so that it is judged anew.
 	DropSchema bool
+	// Unseal opens what a failed event was sealed to; nil where there is no key for it.
+	Unseal func(text string) ([]byte, error)
 
 	logs    plog.Logs
 	groups  map[Origin]*restoredGroup // of this batch

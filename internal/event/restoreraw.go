@@ -3,6 +3,7 @@
 package event
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/go-faster/jx"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/millrace/millrace/internal/seal"
 )
 
 // rawParts is a text of AppendRaw, taken apart.
@@ -25,8 +28,17 @@ type rawParts struct {
 
 // AddRaw appends the event that AppendRaw wrote, without the mark of its failure. An error wraps ErrNotRestorable and adds
 // no event: the text of an event that failed at StageReceive is as its sender wrote it, and often no JSON at all.
+//
+// A sealed text is opened by Unseal; an error of it wraps ErrSealed too.
 func (r *Restorer) AddRaw(text []byte) (Restored, error) {
 	p := &r.parts
+	if bytes.HasPrefix(text, []byte(seal.Prefix)) {
+		opened, err := r.unseal(text)
+		if err != nil {
+			return Restored{}, notRestorable("the event", err)
+		}
+		text = opened
+	}
 	if err := p.read(r.dec, text); err != nil {
 		return Restored{}, notRestorable("the event", err)
 	}
@@ -51,6 +63,20 @@ func (r *Restorer) AddRaw(text []byte) (Restored, error) {
 	}
 	d.Done()
 	return d, nil
+}
+
+// ErrSealed is wrapped by errors that say that a text is sealed and could not be opened.
+var ErrSealed = errors.New("is sealed")
+
+func (r *Restorer) unseal(text []byte) ([]byte, error) {
+	if r.Unseal == nil {
+		return nil, fmt.Errorf("the text %w, and there is no repair key", ErrSealed)
+	}
+	opened, err := r.Unseal(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("the text %w: %w", ErrSealed, err)
+	}
+	return opened, nil
 }
 
 // putRaw reads properties or context. They may nest as deep as AppendRaw follows them.

@@ -5,6 +5,7 @@ package load
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sort"
 	"strconv"
 
@@ -13,10 +14,36 @@ import (
 	"github.com/millrace/millrace/internal/event"
 )
 
+// personal are the properties that a collector masks before it stores them: email to full_name of the event itself, the others of a
+// shipping_address. They are no part of the hash; what becomes of them has tests of its own.
+var (
+	personal          = map[string]bool{"email": true, "phone": true, "full_name": true, "birth_date": true}
+	personalInAddress = map[string]bool{"name": true, "phone": true, "postal_code": true, "street": true}
+)
+
+const address = "shipping_address"
+
+// withoutPersonal returns an address without what is somebody's.
+func withoutPersonal(v value) value {
+	var kept []prop
+	for _, p := range v.sub.props {
+		if !personalInAddress[p.key.name] {
+			kept = append(kept, p)
+		}
+	}
+	return objectVal(kept)
+}
+
 // hashProps returns the event's HashProperties without building a map. buf is scratch, returned for the next.
 func hashProps(props []prop, buf []byte) (uint64, []byte) {
 	var sum uint64
 	for _, p := range props {
+		if personal[p.key.name] {
+			continue
+		}
+		if p.key.name == address && p.val.kind == kindObject {
+			p.val = withoutPersonal(p.val)
+		}
 		buf = append(buf[:0], p.key.name...)
 		buf = append(buf, 0)
 		buf = p.val.appendJSON(buf)
@@ -27,12 +54,21 @@ func hashProps(props []prop, buf []byte) (uint64, []byte) {
 
 // HashProperties is the hash that the manifest holds of an event's properties, for those who can read them back
 // whole: the sum modulo 2^64, over the top-level properties, of xxHash64(name, 0x00, value), the value as
-// JSON with sorted keys, no blanks and numbers in their shortest decimal form. It takes what encoding/json
+// JSON with sorted keys, no blanks and numbers in their shortest decimal form; of what is personal (email, phone, full_name, birth_date, and of
+// a shipping_address name, phone, postal_code and street) nothing. It takes what encoding/json
 // decodes into, json.Number included.
 func HashProperties(props map[string]any) (uint64, error) {
 	var sum uint64
 	var buf []byte
 	for k, v := range props {
+		if personal[k] {
+			continue
+		}
+		if inner, ok := v.(map[string]any); ok && k == address {
+			inner = maps.Clone(inner)
+			maps.DeleteFunc(inner, func(k string, _ any) bool { return personalInAddress[k] })
+			v = inner
+		}
 		buf = append(append(buf[:0], k...), 0)
 		var err error
 		if buf, err = appendCanonical(buf, v); err != nil {
