@@ -37,7 +37,7 @@ func decodeSecret(raw []byte) ([]byte, error) {
 
 // decodeText takes hexadecimal text first: 64 digits of it are base64 too, but no base64 of a random key is hexadecimal.
 func decodeText(text []byte) (secret []byte, how string, err error) {
-	secret = make([]byte, base64.StdEncoding.DecodedLen(len(text))+1)
+	secret = make([]byte, len(text)) // more than either takes
 	if n, err := hex.Decode(secret, text); err == nil {
 		return secret[:n], "bytes in hexadecimal text", nil
 	}
