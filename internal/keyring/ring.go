@@ -63,7 +63,7 @@ type ChangeKind string
 // The changes.
 const (
 	Withdrawn     ChangeKind = "withdrawn"      // its source does not give it any more: nothing is masked or read with it
-	Returned      ChangeKind = "returned"       // it is back
+	Returned      ChangeKind = "returned"       // it is back: what was withdrawn, or what something else stood in place of
 	Refused       ChangeKind = "refused"        // its source has something else, which is not taken: the key stays as it was
 	BecameCurrent ChangeKind = "became_current" // new values are made with it
 )
@@ -268,11 +268,10 @@ func (e *entry) reload(ctx context.Context, source Source) (Change, error) {
 		return Change{What: Refused, Reason: fmt.Sprintf("key %s: its source has another key now, which is not taken: put the old one back, and give the new one an ID of its own",
 			e.config.ID)}, nil
 	}
-	e.refused = false
-	if e.gone == nil {
+	if e.gone == nil && !e.refused {
 		return Change{}, nil
 	}
-	e.gone = nil
+	e.gone, e.refused = nil, false
 	return Change{What: Returned}, nil
 }
 

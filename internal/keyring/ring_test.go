@@ -185,6 +185,11 @@ func TestAnotherKeyUnderTheSameIDIsNotTaken(t *testing.T) {
 	assert.Empty(t, changes)
 	_, err = r.Current()
 	require.NoError(t, err, "what is not readable just now takes nothing away")
+
+	require.NoError(t, os.WriteFile(path, []byte(secretText(1)), 0o600))
+	changes, err = r.Reload(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []ChangeKind{Returned}, kinds(changes), "the old one put back is told, so that nobody is alarmed any more")
 }
 
 func TestAKeyThatIsNotTheOneOfBeforeIsRefused(t *testing.T) {
