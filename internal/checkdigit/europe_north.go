@@ -95,20 +95,20 @@ func dkCPR(d id) bool {
 // fiHETU: a date, a sign of the century, a number from 002 on and a check character (DVV; the signs of 2023 too). Where the
 // sign is lost, so is the century.
 func fiHETU(d id) bool {
-	at, century := 6, 2000
-	if int(d.n) == 11 {
-		at = 7
-		switch d.b[6] {
-		case 'Y', 'X', 'W', 'V', 'U':
-			century = 1900
-		case 'A', 'B', 'C', 'D', 'E', 'F':
-		default:
-			return false
-		}
-	} else if d.sign == '-' {
-		century = 1900
-	} else if d.sign == '+' {
+	at, sign := 6, d.sign
+	if d.n == 11 {
+		at, sign = 7, d.b[6]
+	}
+	century := 0
+	switch sign {
+	case '+':
 		century = 1800
+	case '-', 'Y', 'X', 'W', 'V', 'U':
+		century = 1900
+	case 0, 'A', 'B', 'C', 'D', 'E', 'F':
+		century = 2000
+	default:
+		return false
 	}
 	if !isDate(century+d.num(4, 2), d.num(2, 2), d.num(0, 2)) || d.num(at, 3) < 2 {
 		return false

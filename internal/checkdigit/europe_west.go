@@ -17,7 +17,7 @@ var western = []definition{
 		keywords: []string{"pps", "ppsn", "pps number", "pps no", "uimhir psp"},
 	},
 	{
-		name: "national_id_de_idnr", forms: []string{"99999999999"}, punctuated: []string{"99 999 999 999"}, share: 0.0035, valid: deIdNr,
+		name: "national_id_de_idnr", forms: []string{"99999999999"}, punctuated: []string{"99 999 999 999"}, share: 0.0035, valid: deIDNr,
 		keywords: []string{"steuer-id", "steuerid", "steueridentifikationsnummer", "steuer-identifikationsnummer", "steuerliche identifikationsnummer", "idnr", "identifikationsnummer", "tax id", "tin"},
 	},
 	{
@@ -97,9 +97,9 @@ func iePPS(d id) bool {
 	return "WABCDEFGHIJKLMNOPQRSTUV"[sum%23] == d.b[7]
 }
 
-// deIdNr: eleven digits, the last by ISO 7064 mod 11,10. Of the first ten, exactly one stands there twice or three times, never thrice in a row (BZSt,
+// deIDNr: eleven digits, the last by ISO 7064 mod 11,10. Of the first ten, exactly one stands there twice or three times, never thrice in a row (BZSt,
 // form of the identification number since 2016).
-func deIdNr(d id) bool {
+func deIDNr(d id) bool {
 	if d.b[0] == '0' {
 		return false
 	}

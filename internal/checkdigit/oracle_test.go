@@ -78,8 +78,6 @@ func prefixed(list string) func(v string) bool {
 	}
 }
 
-func not(f func(v string) bool) func(v string) bool { return func(v string) bool { return !f(v) } }
-
 func same(v string) bool { return strings.Count(v, v[:1]) == len(v) }
 
 // noDate says that day and month, of two digits at these places, are no date of any year.

@@ -5,6 +5,7 @@ package checkdigittest
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -328,14 +329,14 @@ func bech32(prefix string, data []byte, final uint32) string {
 		}
 	}
 	sum ^= final
-	out := prefix + "1"
+	out := []byte(prefix + "1")
 	for _, v := range data {
-		out += string(bech32Alphabet[v])
+		out = append(out, bech32Alphabet[v])
 	}
 	for i := range 6 {
-		out += string(bech32Alphabet[sum>>(5*(5-i))&31])
+		out = append(out, bech32Alphabet[sum>>(5*(5-i))&31])
 	}
-	return out
+	return string(out)
 }
 
 func bitcoinCash(r *rand.Rand) string {
@@ -354,17 +355,17 @@ func bitcoinCash(r *rand.Rand) string {
 		}
 	}
 	sum ^= 1
-	out := ""
+	var out []byte
 	for _, v := range data {
-		out += string(bech32Alphabet[v])
+		out = append(out, bech32Alphabet[v])
 	}
 	for i := range 8 {
-		out += string(bech32Alphabet[sum>>(5*(7-i))&31])
+		out = append(out, bech32Alphabet[sum>>(5*(7-i))&31])
 	}
 	if r.IntN(2) == 0 {
-		return out
+		return string(out)
 	}
-	return "bitcoincash:" + out
+	return "bitcoincash:" + string(out)
 }
 
 func keccak(b []byte) []byte {
@@ -375,22 +376,22 @@ func keccak(b []byte) []byte {
 
 func ethereum(r *rand.Rand) string {
 	for range tries {
-		hex := []byte(fmt.Sprintf("%x", bytesOf(r, 20)))
-		hash := keccak(hex)
+		digits := []byte(hex.EncodeToString(bytesOf(r, 20)))
+		hash := keccak(digits)
 		upper, lower := false, false
-		for i, c := range hex {
+		for i, c := range digits {
 			if c < 'a' {
 				continue
 			}
 			if hash[i/2]>>(4-4*(i%2))&15 >= 8 {
-				hex[i] = c - 'a' + 'A'
+				digits[i] = c - 'a' + 'A'
 				upper = true
 			} else {
 				lower = true
 			}
 		}
 		if upper && lower {
-			return "0x" + string(hex)
+			return "0x" + string(digits)
 		}
 	}
 	panic("no address")
