@@ -101,6 +101,15 @@ bench-log: ## Measure what the event log costs and write it into docs/benchmarks
 bench-lake: ## Measure the Parquet exporter, its files and reading them back, and write it into docs/benchmarks.md (two minutes)
 	@scripts/bench.sh -only lake -write docs/benchmarks.md
 
+.PHONY: bench-pii
+bench-pii: ## Measure masking against contrib's redaction processor and write it into docs/benchmarks.md (two minutes)
+	@scripts/bench.sh -only pii -write docs/benchmarks.md
+
+.PHONY: pii-report
+pii-report: ## Hold the detectors of personal data against all corpora and write what they miss into docs/benchmarks.md (a minute)
+	@go test ./testbed/personaldata -count 1 -run '^TestReport$$' -write ../../docs
+	@echo "docs/benchmarks.md and docs/benchmarks/personal-data.csv have the report."
+
 .PHONY: bench-memory
 bench-memory: ## Send 10 million events and write how much memory that took (five minutes)
 	@scripts/bench.sh -only memory -write docs/benchmarks.md

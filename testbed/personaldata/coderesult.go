@@ -3,6 +3,7 @@
 package personaldata
 
 import (
+	"regexp"
 	"slices"
 
 	"github.com/millrace/millrace/internal/detector"
@@ -77,4 +78,21 @@ func (r *CodeResult) add(file File, text string, found []detector.Finding) {
 	}
 }
 
-func allowed(string, detector.Class) bool { return false }
+// exceptions are files in which the judge is wrong about a class: each was looked at.
+var exceptions = []struct {
+	class detector.Class
+	file  *regexp.Regexp
+	why   string
+}{
+	{detector.Coordinates, regexp.MustCompile(`/canada\.json$`), "the outline of Canada, which JSON libraries are measured with"},
+	{detector.Coordinates, regexp.MustCompile(`^github\.com/paulmach/orb@`), "a library of maps: its data and examples are coordinates"},
+}
+
+func allowed(file string, class detector.Class) bool {
+	for _, e := range exceptions {
+		if e.class == class && e.file.MatchString(file) {
+			return true
+		}
+	}
+	return false
+}

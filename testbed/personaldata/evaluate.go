@@ -63,6 +63,7 @@ func (f *Fault) Missed() bool { return f.Rule == "" }
 type Result struct {
 	Corpus         string
 	Samples, Bytes int
+	Languages      map[string]bool
 	Scores         map[detector.Class]*Score
 	Forms          map[string]*Score // by class and form: labels only
 	Faults         []Fault
@@ -70,7 +71,7 @@ type Result struct {
 
 // Evaluate runs find over all samples.
 func Evaluate(corpus string, samples []Sample, find Find) *Result {
-	r := &Result{Corpus: corpus, Samples: len(samples), Scores: map[detector.Class]*Score{}, Forms: map[string]*Score{}}
+	r := &Result{Corpus: corpus, Samples: len(samples), Languages: map[string]bool{}, Scores: map[detector.Class]*Score{}, Forms: map[string]*Score{}}
 	for _, c := range detector.Classes {
 		r.Scores[c] = &Score{}
 	}
@@ -78,6 +79,7 @@ func Evaluate(corpus string, samples []Sample, find Find) *Result {
 	for i := range samples {
 		s := &samples[i]
 		r.Bytes += len(s.Text)
+		r.Languages[s.Language] = true
 		found = find(found[:0], s.Key, s.Text)
 		r.add(s, found)
 	}

@@ -45,8 +45,8 @@ func Events(seed uint64, n, every int) (plog.Logs, error) {
 		r.SetEventName(pick(m, "order_placed", "review_written", "ticket_opened"))
 		a := r.Attributes()
 		a.EnsureCapacity(20)
-		a.PutStr("log.record.uid", lookalikes["uuid"](m).Text)
-		a.PutStr("session.id", m.hex(16))
+		a.PutStr("log.record.uid", m.quietID(8)+"-"+m.quietID(4)+"-"+m.quietID(4)+"-"+m.quietID(12))
+		a.PutStr("session.id", m.quietID(16))
 		a.PutStr("order.id", "ORD-"+m.digits(6))
 		a.PutStr("item.sku", lookalikes["sku"](m).Text)
 		a.PutInt("item.quantity", int64(m.between(1, 9)))
@@ -69,6 +69,15 @@ func Events(seed uint64, n, every int) (plog.Logs, error) {
 		}
 	}
 	return ld, nil
+}
+
+// quietID is hexadecimal and has no two digits in a row: contrib's expressions fire on IDs that have many.
+func (m *maker) quietID(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(m.word(1, [...]string{"abcdef", "0123456789"}[i%2]))
+	}
+	return b.String()
 }
 
 // freeText is 40 to 200 characters of prose, by request with something personal in it.

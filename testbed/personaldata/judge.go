@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -34,7 +35,7 @@ func Right(class detector.Class, text string, start, end int) bool {
 		return rightIP(value, before, after)
 	case detector.MACAddress:
 		_, err := net.ParseMAC(value)
-		return err == nil && !strings.HasPrefix(after, ":") && !strings.HasSuffix(before, ":")
+		return err == nil && !moreHex.MatchString(after) && !strings.HasSuffix(before, ":")
 	case detector.PaymentCard:
 		return testCards[onlyDigits(value)] || cardWords.MatchString(before)
 	case detector.IBAN:
@@ -56,15 +57,22 @@ func Right(class detector.Class, text string, start, end int) bool {
 }
 
 var (
-	cardWords  = regexp.MustCompile(`(?i)\b(credit ?card|card ?(number|no)|visa|mastercard|\bpan)\b`)
-	idWords    = regexp.MustCompile(`(?i)(\bssn\b|social security|national id|passport|tax id|\bcpf\b|\bnif\b|\bdni\b|\bbsn\b|personnummer|pesel|\bsin\b)`)
-	placeWords = regexp.MustCompile(`(?i)(\blat|\blon|geo|gps|coord|location|°)`)
-	birthWords = regexp.MustCompile(`(?i)(born|birth|\bdob\b|\(b\. )`)
-	phoneWords = regexp.MustCompile(`(?i)(phone|\btel\b|tel:|\bfax|mobile|\bsms\b|\bcall\b|\bdial)`)
-	versions   = regexp.MustCompile(`(?i)(version|release|\bv|chrome/|windows( nt)?|macos|build|kernel|linux|oid|asn\.?1|[.\d/_-])\s*[:=]?\s*["'(\[]?$`)
-	wallets    = regexp.MustCompile(`(?i)(wallet|bitcoin|\bbtc\b|ethereum|\beth\b|litecoin|address)`)
-	tokens     = regexp.MustCompile(`^((AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{60,}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|[sr]k_(live|test)_\w{16,}|AIza[\w-]{35}|SG\.[\w-]{22}\.[\w-]{43}|npm_\w{36}|hf_\w{30,})$`)
-	pemKey     = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
+	cardWords     = regexp.MustCompile(`(?i)\b(credit ?card|card ?(number|no)|visa|mastercard|\bpan)\b`)
+	idWords       = regexp.MustCompile(`(?i)(\bssn\b|social security|national id|passport|tax id|\bcpf\b|\bnif\b|\bdni\b|\bbsn\b|personnummer|pesel|\bsin\b)`)
+	placeWords    = regexp.MustCompile(`(?i)(\blat|\blon|geo|gps|coord|location|°)`)
+	birthWords    = regexp.MustCompile(`(?i)(born|birth|\bdob\b|\(b\. )`)
+	phoneWords    = regexp.MustCompile(`(?i)(phone|\btel\b|tel:|\bfax|mobile|\bsms\b|\bcall\b|\bdial)`)
+	versions      = regexp.MustCompile(`(?i)((version|release|windows( nt)?|macos|build|kernel|linux|oid|asn\.?1)\s*[:=]?\s*["'(\[]?|[a-z]/|\bv|[.\d_-])$`)
+	sections      = regexp.MustCompile(`(?i)((^|\s)(//|;|#|§|\*)|\brfc ?\d+,?|\bsection(\s*//)?|\bchapter|\bsec\.)\s*$`)
+	wallets       = regexp.MustCompile(`(?i)(wallet|bitcoin|\bbtc\b|ethereum|\beth\b|litecoin|address)`)
+	tokens        = regexp.MustCompile(`^((AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{60,}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|[sr]k_(live|test)_\w{16,}|AIza[\w-]{35}|SG\.[\w-]{22}\.[\w-]{43}|npm_\w{36}|hf_\w{30,})$`)
+	userinfo      = regexp.MustCompile(`://[^\s/]*$`) // what follows is the rest of a URL's userinfo
+	moduleVersion = regexp.MustCompile(`^v\d+\.\d`)
+	scheme        = regexp.MustCompile(`(?i)(bearer|basic)\s+$`)
+	secretName    = regexp.MustCompile(`(?i)(secret|token|api_?-?key|access_?key)\w*\\?["']?\s*[:=]\s*\\?["'\x60]?$`)
+	passwordName  = regexp.MustCompile(`(?i)(password|passwd|passphrase)\w*(\\?["']\s*:|\s*=|:)\s*\\?["'\x60]$|\b(password|passwd)=$`)
+	moreHex       = regexp.MustCompile(`^[:-][0-9a-fA-F]`)
+	pemKey        = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
 )
 
 // testCards are numbers that payment services document for tests.
@@ -75,15 +83,15 @@ var testCards = map[string]bool{
 
 func rightEmail(value, before, after string) bool {
 	a, err := mail.ParseAddress(value)
-	if err != nil || a.Address != value {
+	if err != nil || a.Address != value && value[0] != '"' { // a quoted name loses its quotes
 		return false
 	}
 	if strings.HasPrefix(after, ":") && strings.HasPrefix(value, "git@") { // git@host:path
 		return false
 	}
-	_, host, _ := strings.Cut(value, "@")
+	host := value[strings.LastIndexByte(value, '@')+1:]
 	labels := strings.Split(host, ".")
-	if len(labels) < 2 || strings.HasSuffix(before, ":") && strings.Contains(before, "://") { // the end of a URL's userinfo
+	if len(labels) < 2 || userinfo.MatchString(before) || moduleVersion.MatchString(host) {
 		return false
 	}
 	switch strings.ToLower(labels[len(labels)-1]) { // RFC 2606 and what networks use by themselves
@@ -117,9 +125,13 @@ func rightIP(value, before, after string) bool {
 		return false
 	}
 	if a.Is4() {
-		return !versions.MatchString(before) && !(len(after) > 1 && after[0] == '.' && after[1] >= '0' && after[1] <= '9')
+		if versions.MatchString(before) || len(after) > 1 && after[0] == '.' && after[1] >= '0' && after[1] <= '9' {
+			return false
+		}
+		b := a.As4()
+		return !sections.MatchString(before) || slices.Max(b[:]) >= 50 // 3.2.4.2 at the beginning of a comment is a chapter
 	}
-	return strings.ContainsAny(value, "0123456789") && strings.Count(value, ":") >= 2
+	return strings.ContainsAny(value, "0123456789") && strings.Count(value, ":") >= 2 || strings.Count(value, ":") >= 5
 }
 
 func rightSecret(value, before string) bool {
@@ -133,10 +145,13 @@ func rightSecret(value, before string) bool {
 			return true
 		}
 	}
-	return strings.HasSuffix(strings.TrimSpace(strings.ToLower(before)), "bearer")
+	return scheme.MatchString(before) || secretName.MatchString(before) && len(value) >= 12 && strings.ContainsAny(value, "0123456789")
 }
 
 func rightPassword(value, text string, start, end int) bool {
+	if passwordName.MatchString(text[max(0, start-60):start]) {
+		return true
+	}
 	from := strings.LastIndexAny(text[:start], " \t\n\"'`(<[,|=") + 1
 	to := len(text)
 	if i := strings.IndexAny(text[end:], " \t\n\"'`)>],|"); i >= 0 {

@@ -15,7 +15,10 @@ import (
 	"github.com/millrace/millrace/testbed/term"
 )
 
-const contribModule = "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/clickhouseexporter"
+const (
+	contribModule   = "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/clickhouseexporter"
+	redactionModule = "github.com/open-telemetry/opentelemetry-collector-contrib/processor/redactionprocessor"
+)
 
 // machine says on what and of what the figures are.
 func (b *bench) machine(ctx context.Context) section {
@@ -40,6 +43,7 @@ func (b *bench) machine(ctx context.Context) section {
 			row("Go", runtime.Version()),
 			row("ClickHouse", clickhouseengine.Version),
 			row("contrib's `clickhouse` exporter", say(ctx, "go", "list", "-modfile=peers.mod", "-m", "-f", "{{.Version}}", contribModule)),
+			row("contrib's `redaction` processor", say(ctx, "go", "list", "-modfile=peers.mod", "-m", "-f", "{{.Version}}", redactionModule)),
 			row("Collector core", say(ctx, "go", "list", "-m", "-f", "{{.Version}}", "go.opentelemetry.io/collector/otelcol")),
 			row("Last run", time.Now().UTC().Format("2006-01-02 15:04")+" UTC, revision "+revision(ctx)),
 		}}},

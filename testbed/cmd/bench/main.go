@@ -59,7 +59,7 @@ func parse(args []string) (*options, error) {
 		return nil, err
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := fs.String("only", "exporter,process,build,profile", "sections: exporter, process, log (some minutes), lake, memory (some minutes), build, profile")
+	only := fs.String("only", "exporter,process,build,profile", "sections: exporter, process, log (some minutes), lake, pii, memory (some minutes), build, profile")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often each comparison is repeated")
 	fs.IntVar(&o.events, "events", events, "events of one measurement ($BENCH_EVENTS)")
 	fs.IntVar(&o.memoryEvents, "memory-events", memoryEvents, "events of the memory section ($BENCH_MEMORY_EVENTS)")
@@ -100,7 +100,7 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	found := []section{b.machine(ctx)}
 	found[0].print(out)
 	steps := map[string]func(context.Context) (section, error){
-		"exporter": b.exporterStep, "process": b.process, "log": b.eventLog, "lake": b.lake, "memory": b.memory, "build": b.build, "profile": b.profile,
+		"exporter": b.exporterStep, "process": b.process, "log": b.eventLog, "lake": b.lake, "pii": b.pii, "memory": b.memory, "build": b.build, "profile": b.profile,
 	}
 	for _, name := range o.sections {
 		s, err := steps[name](ctx)

@@ -203,7 +203,7 @@ func writeWhole(path string, content []byte) error {
 }
 
 // sectionNames are the sections in the order of the page; the first is always written.
-var sectionNames = []string{"machine", "exporter", "process", "log", "lake", "memory", "build", "profile"}
+var sectionNames = []string{"machine", "exporter", "process", "log", "lake", "pii", "memory", "build", "profile"}
 
 // chosen reads -only.
 func chosen(only string) ([]string, error) {

@@ -24,20 +24,26 @@ import (
 	"github.com/millrace/millrace/testbed/personaldata"
 )
 
-// expressions are what contrib's `redaction` gets to do: one for each of five classes, as its README has them or, where it
-// has none, as users write them. Ours looks for twelve classes.
-var expressions = []any{
-	`[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}`,            // e-mail
-	`(?:\+\d{1,3}[ .-]?)?\(?\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}`,     // phone
-	`(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14})`,               // payment card: its README's two
-	`(?:[0-9]{1,3}\.){3}[0-9]{1,3}`,                             // IP v4: its README's
-	`[A-Z]{2}[0-9]{2}[ ]?(?:[A-Z0-9]{4}[ ]?){2,7}[A-Z0-9]{1,4}`, // IBAN
+// expressions are what contrib's `redaction` gets to do: one for each of five classes. Of those that users write for a class the cheapest one
+// stands here that finds most of it. Ours looks for twelve classes.
+var expressions = map[string][]any{
+	"five": {email, phone, `\b(?:\d[ -]*?){13,16}\b`, ipv4, iban},
+	// Its README has two for payment cards, which find Visa's and Mastercard's without blanks. Each begins with a digit that Go's regexp
+	// searches for by itself, so that both cost less than the one above.
+	"readme": {email, phone, `4[0-9]{12}(?:[0-9]{3})?`, `(5[1-5][0-9]{14})`, ipv4, iban},
 }
 
-// scenario is how many events have something personal in them: one of `every`, 0 for none.
+const (
+	email = `[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}`
+	phone = `\+?[0-9][0-9 ()./-]{7,}[0-9]`
+	ipv4  = `(?:[0-9]{1,3}\.){3}[0-9]{1,3}` // its README's
+	iban  = `[A-Z]{2}[0-9]{2}[ ]?(?:[A-Z0-9]{4}[ ]?){2,7}[A-Z0-9]{1,4}`
+)
+
+// scenario is how many events have something personal in them, one of `every` or none for 0, and what contrib looks for.
 type scenario struct {
-	Name  string `json:"name"`
-	Every int    `json:"every"`
+	Every       int    `json:"every"`
+	Expressions string `json:"expressions"`
 }
 
 // piiCost is one side's in one scenario.
@@ -65,7 +71,7 @@ func pii() error {
 
 	ctx := context.Background()
 	var out []piiResult
-	for _, s := range []scenario{{"no event", 0}, {"one event of ten", 10}, {"every event", 1}} {
+	for _, s := range []scenario{{0, "five"}, {10, "five"}, {1, "five"}, {0, "readme"}} {
 		const size = 1000
 		events, err := personaldata.Events(1, size, s.Every)
 		if err != nil {
@@ -75,7 +81,7 @@ func pii() error {
 		sides := []struct {
 			cost *piiCost
 			new  func(context.Context, consumer.Logs) (processor.Logs, error)
-		}{{&r.Contrib, newRedaction}, {&r.Ours, newMasking}}
+		}{{&r.Contrib, newRedaction(expressions[s.Expressions])}, {&r.Ours, newMasking}}
 		for round := range *rounds + 1 { // the first one warms up
 			for _, side := range sides {
 				sink := new(consumertest.LogsSink)
@@ -152,10 +158,12 @@ func changed(before, after plog.Logs) float64 {
 	return float64(n) / float64(a.Len())
 }
 
-func newRedaction(ctx context.Context, next consumer.Logs) (processor.Logs, error) {
-	return newProcessor(ctx, redactionprocessor.NewFactory(), map[string]any{
-		"allow_all_keys": true, "blocked_values": expressions, "summary": "silent",
-	}, next)
+func newRedaction(blocked []any) func(context.Context, consumer.Logs) (processor.Logs, error) {
+	return func(ctx context.Context, next consumer.Logs) (processor.Logs, error) {
+		return newProcessor(ctx, redactionprocessor.NewFactory(), map[string]any{
+			"allow_all_keys": true, "blocked_values": blocked, "summary": "silent",
+		}, next)
+	}
 }
 
 func newProcessor(ctx context.Context, factory processor.Factory, settings map[string]any, next consumer.Logs) (processor.Logs, error) {
