@@ -21,6 +21,19 @@ func (s *scanner) assignment(i int) int {
 	for end > s.hard && i-end < 2 && (text[end-1] == ' ' || text[end-1] == '"' || text[end-1] == '\'' || text[end-1] == '\\') {
 		end--
 	}
+	if text[i] == '=' && s.wants(hintSecret) && (i+1 == len(text) || !isAlnum(text[i+1])) {
+		// "Basic dXNlcjpwYXNzd29yZA==" may have no digit.
+		word := i
+		for word > s.hard && i-word < 256 && (isAlnum(text[word-1]) || text[word-1] == '+' || text[word-1] == '/') {
+			word--
+		}
+		s.steps += i - word
+		if word > 5 && text[word-1] == ' ' {
+			if to := s.bearer(word); to > 0 {
+				return to
+			}
+		}
+	}
 	if end == s.hard || !secretEnding(text[s.hard:end]) {
 		return i + 1
 	}

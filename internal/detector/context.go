@@ -118,16 +118,38 @@ func (s *scanner) beside(start int, keywords []string) bool {
 	var buf [contextBytes]byte
 	n := 0
 	for i := low; i < start; i++ {
-		c := s.text[i]
-		if c-'A' < 26 {
-			c += 'a' - 'A'
-		}
-		buf[n] = c
+		buf[n] = lowerByte(s.text[i])
 		n++
 	}
 	s.steps += n
 	for _, k := range keywords {
 		if containsWord(string(buf[:n]), k) {
+			return true
+		}
+	}
+	return false
+}
+
+// named says whether one of keywords, in lower case, follows end closely: "1234 (CPF)".
+func (s *scanner) named(end int, keywords []string) bool {
+	const window = 24
+	high := min(len(s.text), end+window)
+	if high == end {
+		return false
+	}
+	var buf [window]byte
+	n := 0
+	for i := end; i < high; i++ {
+		c := s.text[i]
+		if c == '\n' || c == ';' || c == ',' || isDigit(c) {
+			break
+		}
+		buf[n] = lowerByte(c)
+		n++
+	}
+	s.steps += n
+	for _, k := range keywords {
+		if n >= len(k) && containsWord(string(buf[:n]), k) {
 			return true
 		}
 	}

@@ -124,8 +124,9 @@ func (s *scanner) place(start int, a, b decimal, comma, expected bool) bool {
 	return comma || a.decimals >= tellingDecimals && b.decimals >= tellingDecimals
 }
 
+// blank is 1 where a blank stands at i, else 0.
 func blank(text string, i int) int {
-	if i < len(text) && text[i] == ' ' {
+	if i >= 0 && i < len(text) && text[i] == ' ' {
 		return 1
 	}
 	return 0
@@ -173,35 +174,27 @@ func (s *scanner) degrees(start int) int {
 	if start > 0 && text[start-1] == '-' {
 		start--
 	}
-	end, letter := degreesAt(text, start)
+	// The hemisphere stands before both numbers or after both.
+	begin := start
+	if i := start - blank(text, start-1); i > s.floor && hemisphere(text[i-1]) && (i == 1 || !isAlnum(text[i-2])) {
+		begin = i - 1
+	}
+	before := begin < start
+	end, letter := degreesAt(text, start, !before)
 	if end == 0 {
 		return 0
 	}
-	begin := start
-	if !letter {
-		// The hemisphere may stand before.
-		i := start
-		if i > 0 && text[i-1] == ' ' {
-			i--
-		}
-		if i > s.floor && hemisphere(text[i-1]) && (i == 1 || !isAlnum(text[i-2])) {
-			begin, letter = i-1, true
-		}
-	}
+	letter = letter || before
 	i := end
 	for i < len(text) && i-end < 3 && (text[i] == ' ' || text[i] == ',' || text[i] == ';' || text[i] == '/') {
 		i++
 	}
-	before := i
-	if i+1 < len(text) && hemisphere(text[i]) && (isDigit(text[i+1]) || text[i+1] == ' ') {
-		i++
-		if text[i] == ' ' {
-			i++
-		}
+	second := i
+	if before && i+1 < len(text) && hemisphere(text[i]) {
+		second = i + 1 + blank(text, i+1)
 	}
-	second, also := degreesAt(text, i)
-	if second > 0 && letter && (also || i > before) {
-		return s.emit(begin, second, Coordinates, ruleDegrees)
+	if stop, also := degreesAt(text, second, !before); stop > 0 && letter && (also || second > i) {
+		return s.emit(begin, stop, Coordinates, ruleDegrees)
 	}
 	// One axis with minutes and hemisphere is a place's latitude; "20° N" is not, nor is "20 °C".
 	if letter && (minutes(text[start:end]) || s.hint&hintCoordinates != 0 || s.near(begin)&hintCoordinates != 0) {
@@ -231,10 +224,10 @@ func minutes(text string) bool {
 	return false
 }
 
-// degreesAt reads degrees, with minutes and seconds where there are, and the hemisphere after them, and returns where they end, or 0.
-func degreesAt(text string, i int) (end int, letter bool) {
-	d := decimalPart(text, &i, 180)
-	if !d || i+1 >= len(text) || text[i] != 0xC2 || text[i+1] != 0xB0 && text[i+1] != 0xBA {
+// degreesAt reads degrees, with minutes and seconds where there are, and the hemisphere after them where after says so, and returns where
+// they end, or 0.
+func degreesAt(text string, i int, after bool) (end int, letter bool) {
+	if !decimalPart(text, &i, 180) || i+1 >= len(text) || text[i] != 0xC2 || text[i+1] != 0xB0 && text[i+1] != 0xBA {
 		return 0, false
 	}
 	i += 2
@@ -249,6 +242,9 @@ func degreesAt(text string, i int) (end int, letter bool) {
 		}
 		n := prime(text, k)
 		if n == 0 {
+			if k-i > 4 && (k == len(text) || text[k] == ' ' || text[k] == ',') {
+				end, i = k, k // "48° 51.494 N": decimals of minutes, without a sign
+			}
 			break
 		}
 		i = k + n
@@ -258,7 +254,7 @@ func degreesAt(text string, i int) (end int, letter bool) {
 	if k < len(text) && text[k] == ' ' {
 		k++
 	}
-	if k < len(text) && hemisphere(text[k]) && (k+1 == len(text) || !isAlnum(text[k+1])) {
+	if after && k < len(text) && hemisphere(text[k]) && (k+1 == len(text) || !isAlnum(text[k+1])) {
 		return k + 1, true
 	}
 	return end, false

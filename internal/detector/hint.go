@@ -94,6 +94,11 @@ func HintOf(key string) Hint {
 // keyHint makes one hint of the hints of a key's words.
 func keyHint(words []Hint) Hint {
 	n := len(words)
+	for _, w := range words {
+		if w&hintPerson != 0 && words[n-1]&hintNeutral != 0 {
+			return hintNationalID // tax_number, social_security_number
+		}
+	}
 	for n > 0 && words[n-1]&hintNeutral != 0 && words[n-1]&hintMeaning == 0 {
 		n-- // phone_number, card_no, ip_address: what stands before
 	}
@@ -125,12 +130,9 @@ func keyHint(words []Hint) Hint {
 		return last & hintInnocent
 	}
 	var classes, innocent Hint
-	for i, w := range words[:n] {
+	for _, w := range words[:n] {
 		classes |= w & hintClasses
 		innocent |= w & hintInnocent
-		if w&hintPerson != 0 && i+1 < len(words) && words[i+1]&hintNeutral != 0 {
-			classes |= hintNationalID // tax_number, identity_code
-		}
 	}
 	if last&hintID == 0 && classes != 0 {
 		return classes

@@ -68,7 +68,7 @@ var hintWords = func() map[string]Hint {
 	add(hintTime|hintInKeys, `at time times date dates day month year created updated modified since until uhrzeit datum zeit zeitpunkt fecha hora heure tarih дата время 日付 日期 时间 時間 시간 날짜 eta exp`)
 	add(hintVersion, `version versions ver release firmware build sdk useragent browser chrome firefox safari driver os kernel versión versão versione wersja версия バージョン 版本 버전 semver v snmp asn`)
 	add(hintVersion|hintInKeys, `agent platform tag`)
-	add(hintNeutral, `number numbers no nr num nummer numero número numéro numer номер 番号 号码 號碼 address addr adresse adres dirección endereço indirizzo value text string raw primary secondary
+	add(hintNeutral, `number numbers no nr num nummer numero número numéro numer номер 番号 号码 號碼 value text string raw primary secondary address addr
 		home work business office private main default digits code kod field input formatted full old new current previous alt alternative`)
 	// What says something is no neutral word: "value" and "text" say it in keys, and their other meaning stays.
 	return words

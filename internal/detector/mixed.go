@@ -18,7 +18,13 @@ func (s *scanner) mixed(start, end int, all uint8) int {
 		return s.from
 	}
 	if n >= minToken && s.wants(hintSecret) {
-		if to := s.secret(start, last, end); to > 0 {
+		if to := s.secret(start, last); to > 0 {
+			s.from = max(to, end)
+			return s.from
+		}
+	}
+	if n >= 8 && start > 5 && text[start-1] == ' ' && s.wants(hintSecret) {
+		if to := s.bearer(start); to > 0 {
 			s.from = max(to, end)
 			return s.from
 		}
@@ -91,6 +97,11 @@ func (s *scanner) words(start, end int) int {
 		}
 		s.steps += i - word
 		if all&bitDigit == 0 {
+			if i-word == 1 && ids && word == start && i+2 < end && isDigit(text[i+1]) {
+				if to := s.letteredID(word, i, false); to > 0 { // X-1234567-Z
+					i = max(i, to)
+				}
+			}
 			continue
 		}
 		if all&bitLetter == 0 {

@@ -100,9 +100,9 @@ func punctuation(text string, i int) int {
 	return 0
 }
 
-// announced says that the key or what stands before start makes an ID of r to be expected there.
-func (s *scanner) announced(start int, r *checkdigit.NationalID) bool {
-	return s.hint&hintNationalID != 0 || start > 0 && (s.near(start)&hintNationalID != 0 || s.beside(start, r.Keywords))
+// announced says that the key or what stands around [start, end) makes an ID of r to be expected there.
+func (s *scanner) announced(start, end int, r *checkdigit.NationalID) bool {
+	return s.hint&hintNationalID != 0 || start > 0 && (s.near(start)&hintNationalID != 0 || s.beside(start, r.Keywords)) || s.named(end, r.Keywords)
 }
 
 // punctuatedID finds a national ID in its customary punctuation at group g.
@@ -125,7 +125,7 @@ func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
 		if n == 0 {
 			continue
 		}
-		if s.announced(start, r) {
+		if s.announced(start, start+n, r) {
 			if found == nil || s.beside(start, r.Keywords) {
 				found, length = r, n
 			}
@@ -165,20 +165,13 @@ func (s *scanner) compactID(start, end int, rules []*checkdigit.NationalID, join
 		if !r.Valid(compact) {
 			continue
 		}
-		if s.announced(start, r) {
+		if s.announced(start, end, r) {
 			if found == nil || s.beside(start, r.Keywords) {
 				found = r
 			}
 			continue
 		}
-		if found != nil || r.Weak || joined {
-			continue
-		}
-		// A bare number is innocent where its key or the word before it says so. What has letters at fixed places is not.
-		if s.hint&(hintInnocent|hintPhone|hintCard) != 0 && !(r.Letters && s.hint&hintInnocent == hintIdentifier && r.Share < telling) {
-			continue
-		}
-		if s.near(start)&(hintInnocent|hintPhone|hintCard) != 0 && !(r.Letters && r.Share < telling) {
+		if found != nil || r.Weak || joined || s.innocentID(start, end, r) {
 			continue
 		}
 		found = r
@@ -189,8 +182,37 @@ func (s *scanner) compactID(start, end int, rules []*checkdigit.NationalID, join
 	return s.emit(start, end, NationalID, found.Rule)
 }
 
-// telling is the share of random texts of an ID's form below which its letters alone tell it, whatever its key is named.
+// telling is the share of random texts of an ID's form below which the value alone tells it: about one in several hundred is taken
+// wrongly. Above it there are too many other numbers for what a text is all of.
 const telling = 0.002
+
+// innocentID says that [start, end), which r takes and no word announces, is rather another thing.
+func (s *scanner) innocentID(start, end int, r *checkdigit.NationalID) bool {
+	strong := r.Share < telling
+	if s.hint&(hintInnocent|hintPhone|hintCard) != 0 {
+		return !(strong && r.Letters && s.hint&hintInnocent == hintIdentifier)
+	}
+	if s.near(start)&(hintInnocent|hintPhone|hintCard) != 0 {
+		return !(strong && r.Letters)
+	}
+	if r.Letters {
+		return false
+	}
+	// Unix times, in seconds and milliseconds.
+	if n := end - start; (n == 10 || n == 13) && (s.text[start] == '1' || s.text[start] == '2' && s.text[start+1] == '0') {
+		return true
+	}
+	return !strong && !s.prose(start)
+}
+
+// prose says that words stand before start, and a blank between.
+func (s *scanner) prose(start int) bool {
+	i := start
+	for i > 0 && start-i < 3 && (s.text[i-1] == '"' || s.text[i-1] == '\'' || s.text[i-1] == '(') {
+		i--
+	}
+	return i > 2 && s.text[i-1] == ' ' && (isLetter(s.text[i-2]) || s.text[i-2] >= 0x80 || isLetter(s.text[i-3]))
+}
 
 // letteredID finds a national ID with letters that begins with the word [start, end).
 func (s *scanner) letteredID(start, end int, joined bool) int {

@@ -92,22 +92,29 @@ func separator(text string, i int) (kind byte, end int) {
 // numeric looks at the numbers in a phrase whose first token is [start, end), and returns where to go on.
 func (s *scanner) numeric(start, end int) int {
 	text := s.text
-	for start < end && !isDigit(text[start]) {
+	for !isDigit(text[start]) {
 		start++
 	}
-	if end-start <= 5 && s.hint&(hintCoordinates|hintBirth) == 0 {
-		if end-start <= 2 && s.wants(hintBirth) {
-			if to := s.dayAndMonth(start, end); to > 0 {
-				return to
-			}
-		}
-		if end == len(text) || text[end] < 0x80 && !(end+1 < len(text) && joins(text[end]) && (isDigit(text[end+1]) || text[end+1] == '(' || text[end+1] == ' ')) {
-			return end // a year, a count, a price: nothing follows that could make more of it
-		}
+	for !isDigit(text[end-1]) {
+		end--
 	}
-	if s.wants(hintNationalID) && start > 3 && text[start-1] == ' ' && isLetter(text[start-2]) {
+	if start >= 3 && text[start-1] == ' ' && isLetter(text[start-2]) && isLetter(text[start-3]) && s.wants(hintNationalID) {
 		if to := s.initials(start); to > 0 {
 			s.from = to
+			return to
+		}
+	}
+	n := end - start
+	if n <= 2 && s.wants(hintBirth) {
+		if to := s.dayAndMonth(start, end); to > 0 {
+			return to
+		}
+	}
+	if n <= 5 && s.hint&(hintCoordinates|hintBirth) == 0 && s.lonely(end) {
+		return end
+	}
+	if (n == 17 || n == 14) && s.wants(hintMAC) {
+		if to := s.macToken(start, end, bitDigit); to > 0 {
 			return to
 		}
 	}
@@ -115,6 +122,30 @@ func (s *scanner) numeric(start, end int) int {
 	i := s.phrase(&p, start)
 	s.from = i
 	return max(i, start+1)
+}
+
+// lonely says that nothing follows a short number at end that could make more of it: it is a year, a count, a price.
+func (s *scanner) lonely(end int) bool {
+	text := s.text
+	if end == len(text) {
+		return true
+	}
+	c := text[end]
+	if c >= 0x80 {
+		return false
+	}
+	next := byte(0)
+	if end+1 < len(text) {
+		next = text[end+1]
+	}
+	if joins(c) {
+		return !isDigit(next) && next != '(' && next != ' '
+	}
+	if c == ',' && s.wants(hintCoordinates) {
+		// A pair of short decimals, which needs a word before it.
+		return !isDigit(next) && next != '-' && !(next == ' ' && end+2 < len(text) && (isDigit(text[end+2]) || text[end+2] == '-'))
+	}
+	return true
 }
 
 // joins says that c can stand between groups of digits in two tokens.
@@ -217,7 +248,7 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 			}
 		}
 	}
-	if p.sep[g] != 0 && s.wants(hintNationalID) {
+	if s.wants(hintNationalID) {
 		if to := s.punctuatedID(p, g); to > 0 {
 			return to, 0
 		}

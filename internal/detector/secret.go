@@ -128,8 +128,8 @@ var tokensOf = func() (of [256][]uint8) {
 	return of
 }()
 
-// secret finds a known kind of key or token that the token [start, last) is, or begins with; end is where the text's token ends.
-func (s *scanner) secret(start, last, end int) int {
+// secret finds a known kind of key or token that the token [start, last) is, or begins with.
+func (s *scanner) secret(start, last int) int {
 	text := s.text
 	if text[start] == 'e' && last-start >= minJWT && text[start+1] == 'y' && text[start+2] == 'J' {
 		if to := s.jwt(start, last); to > 0 {
@@ -159,27 +159,24 @@ func (s *scanner) secret(start, last, end int) int {
 		}
 		return s.emit(start, to, Secret, f.rule)
 	}
-	return s.bearer(start, end)
+	return 0
 }
 
 // maxBearer bounds how much of a token after "Bearer" is taken.
 const maxBearer = 4096
 
 // bearer finds what stands after "Bearer" or, in Base64 of a name and a password, "Basic".
-func (s *scanner) bearer(start, end int) int {
+func (s *scanner) bearer(start int) int {
 	text := s.text
-	if start < s.floor+6 || text[start-1] != ' ' {
-		return 0
-	}
 	if start >= 7 && foldEqual(text[start-7:start-1], "bearer") && (start == 7 || !isAlnum(text[start-8])) {
-		end = base64End(text, start)
+		end := base64End(text, start)
 		if digits, letters := mixture(text[start:end]); !digits || !letters {
 			return 0
 		}
 		return s.emit(start, end, Secret, ruleAuthorization)
 	}
 	if foldEqual(text[start-6:start-1], "basic") && (start == 6 || !isAlnum(text[start-7])) {
-		end = base64End(text, start)
+		end := base64End(text, start)
 		if isUserAndPassword(text[start:end]) {
 			return s.emit(start, end, Secret, ruleAuthorization)
 		}
