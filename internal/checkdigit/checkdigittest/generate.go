@@ -400,15 +400,14 @@ func ethereum(r *rand.Rand) string {
 func monero(r *rand.Rand) string {
 	b := append([]byte{[]byte{18, 42}[r.IntN(2)]}, bytesOf(r, 64)...)
 	b = append(b, keccak(b)[:4]...)
-	out := ""
+	widths := map[int]int{8: 11, 5: 7} // characters of a block, by its bytes
+	var out strings.Builder
 	for len(b) > 0 {
 		size := min(8, len(b))
-		block := base58Encode(b[:size], bitcoinAlphabet)
-		for len(block) > map[int]int{8: 11, 5: 7}[size] { // leading zero bytes are no digits of their own here
-			block = block[1:]
-		}
-		out += strings.Repeat("1", map[int]int{8: 11, 5: 7}[size]-len(block)) + block
+		block := new(big.Int).SetBytes(b[:size])
+		digits := base58Encode(block.Bytes(), bitcoinAlphabet)
+		out.WriteString(strings.Repeat("1", widths[size]-len(digits)) + digits)
 		b = b[size:]
 	}
-	return out
+	return out.String()
 }
