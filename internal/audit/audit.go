@@ -16,6 +16,7 @@ const (
 	Detokenized Action = "detokenized" // each use
 	Refused     Action = "refused"     // a use that was not allowed or could not be served
 	Erased      Action = "erased"
+	LookedUp    Action = "looked_up" // the pseudonyms of a value that somebody knows
 	Unsealed    Action = "unsealed"
 	KeyChanged  Action = "key_changed"
 )

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keystoreextension
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/millrace/millrace/internal/audit"
+	"github.com/millrace/millrace/internal/keyring"
+	"github.com/millrace/millrace/internal/masking"
+	"github.com/millrace/millrace/internal/subjectkey"
+)
+
+type detokenizeRequest struct {
+	Tenant  string   `json:"tenant"`
+	Purpose string   `json:"purpose"`
+	Values  []string `json:"values"`
+}
+
+// readValue is the answer of one value: Value, or the error in place of it.
+type readValue struct {
+	Value *string `json:"value,omitempty"`
+	Error string  `json:"error,omitempty"`
+}
+
+// detokenize reads values back. A value is a token, or a text with tokens in it.
+func (a *admin) detokenize(_ context.Context, r *http.Request, u *use) (any, error) {
+	var q detokenizeRequest
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	if err := u.say(q.Purpose, q.Tenant); err != nil {
+		return nil, err
+	}
+	if len(q.Values) == 0 || len(q.Values) > maxValues {
+		return nil, &refusal{http.StatusBadRequest, "invalid", fmt.Sprintf("values: has %d and must have 1 to %d", len(q.Values), maxValues)}
+	}
+	reader := masking.Reader{Ring: a.store.ring}
+	if a.store.subjects != nil {
+		reader.Find = a.store.subjects.Find
+	}
+	answers := make([]readValue, len(q.Values))
+	ledger := newLedger(u)
+	for i, value := range q.Values {
+		plain, metas, err := readBack(reader, value, q.Tenant)
+		for _, m := range metas {
+			ledger.add(m, nil)
+		}
+		if err != nil {
+			ledger.add(masking.Meta{}, err)
+			answers[i].Error = reasonOf(err)
+			continue
+		}
+		answers[i].Value = &plain
+	}
+	// Nothing is answered that is not recorded.
+	if err := a.store.record(ledger.records...); err != nil {
+		return nil, a.unrecorded(u, err)
+	}
+	a.store.telemetry.KeyStoreDetokenized.Add(context.Background(), ledger.read)
+	for reason, n := range ledger.refused {
+		a.refused(u.operation, reason, n)
+	}
+	return map[string]any{"values": answers}, nil
+}
+
+// readBack reads a token, or the tokens within a text. Where one within a text cannot be read none is given: metas are of those that are.
+func readBack(r masking.Reader, value, tenant string) (plain string, metas []masking.Meta, err error) {
+	plain, meta, err := r.Detokenize(value, tenant)
+	if !errors.Is(err, masking.ErrNotMasked) {
+		if err != nil {
+			return "", nil, err
+		}
+		return plain, []masking.Meta{meta}, nil
+	}
+	plain, metas, err = r.DetokenizeWithin(value, tenant)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case len(metas) == 0:
+		return "", nil, masking.ErrNotMasked
+	}
+	return plain, metas, nil
+}
+
+// reasonOf is an error's name, as in metadata.yaml. The error itself could name keys to whoever guesses at them.
+func reasonOf(err error) string {
+	for _, known := range []struct {
+		err    error
+		reason string
+	}{
+		{subjectkey.ErrErased, "erased"},
+		{subjectkey.ErrUnknown, "unknown_key"},
+		{keyring.ErrNoKey, "unknown_key"},
+		{masking.ErrForged, "forged"},
+		{masking.ErrIrreversible, "irreversible"},
+		{masking.ErrNotMasked, "not_masked"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
+	}
+	return "failed"
+}
+
+// ledger sums up what a request read: a record for each key, and each person.
+type ledger struct {
+	use     *use
+	records []audit.Record
+	at      map[string]int // in records
+	read    int64
+	refused map[string]int64 // by reason
+}
+
+func newLedger(u *use) *ledger {
+	return &ledger{use: u, at: map[string]int{}, refused: map[string]int64{}}
+}
+
+func (l *ledger) add(m masking.Meta, err error) {
+	record := l.use.record(audit.Detokenized, "ok")
+	if err != nil {
+		reason := reasonOf(err)
+		l.refused[reason]++
+		record = l.use.record(audit.Refused, reason)
+	} else {
+		l.read++
+		record.KeyID, record.Masking = m.KeyID, string(m.Kind)
+		if m.Kind == masking.Erasable {
+			record.Subject = m.Handle.String()
+		}
+	}
+	key := record.Outcome + "\x00" + record.KeyID + "\x00" + record.Subject
+	i, ok := l.at[key]
+	if !ok {
+		i = len(l.records)
+		l.at[key] = i
+		l.records = append(l.records, record)
+	}
+	l.records[i].Count++
+}
+
+type eraseRequest struct {
+	Tenant  string `json:"tenant"`
+	Subject string `json:"subject"`
+	Purpose string `json:"purpose"`
+}
+
+// erasure is what is told of one.
+type erasure struct {
+	Handle  string    `json:"handle"`
+	At      time.Time `json:"at"`
+	HadKey  bool      `json:"had_key"`
+	Already bool      `json:"already,omitempty"`
+	// Pending says that the key cannot be used any more, and that its bytes are still to be removed from the disk.
+	Pending bool `json:"pending,omitempty"`
+}
+
+const maxSubject = 4 << 10
+
+var errSubjectsOff = &refusal{http.StatusNotFound, "invalid", "this key_store has no keys of persons: see subjects::enabled"}
+
+// erase has a person forgotten. It is recorded before it is done and after.
+func (a *admin) erase(ctx context.Context, r *http.Request, u *use) (any, error) {
+	var q eraseRequest
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	if err := u.say(q.Purpose, q.Tenant); err != nil {
+		return nil, err
+	}
+	if a.store.subjects == nil {
+		return nil, errSubjectsOff
+	}
+	if q.Subject == "" || len(q.Subject) > maxSubject {
+		return nil, invalid("subject: must have 1 to %d bytes: the user ID, or the anonymous ID, as events have it", maxSubject)
+	}
+	who := subjectkey.Subject{Tenant: q.Tenant, ID: q.Subject}
+	u.subject = a.store.subjects.Handle(who).String()
+	if err := a.store.record(u.record(audit.Erased, "begun")); err != nil {
+		return nil, a.unrecorded(u, err)
+	}
+	e, err := a.store.subjects.Erase(ctx, who)
+	if err != nil && e.At.IsZero() {
+		return nil, err
+	}
+	outcome := "done"
+	switch {
+	case err != nil:
+		outcome = "pending"
+		a.store.report(ofPurge, err)
+	case e.Already:
+		outcome = "already"
+	}
+	if err := a.store.record(u.record(audit.Erased, outcome)); err != nil {
+		return nil, a.unrecorded(u, err)
+	}
+	return erasure{Handle: e.Handle.String(), At: e.At, HadKey: e.HadKey, Already: e.Already, Pending: err != nil}, nil
+}
+
+const (
+	defaultErasures = 100
+	maxErasures     = 10_000
+)
+
+// erasures lists who was erased, by handle.
+func (a *admin) erasures(_ context.Context, r *http.Request, _ *use) (any, error) {
+	if a.store.subjects == nil {
+		return nil, errSubjectsOff
+	}
+	var after subjectkey.Handle
+	limit := defaultErasures
+	q := r.URL.Query()
+	if text := q.Get("after"); text != "" {
+		var err error
+		if after, err = subjectkey.ParseHandle(text); err != nil {
+			return nil, invalid("after: %v", err)
+		}
+	}
+	if text := q.Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxErasures {
+			return nil, invalid("limit: must be from 1 to %d", maxErasures)
+		}
+	}
+	list, err := a.store.subjects.Erasures(after, limit)
+	if err != nil {
+		return nil, err
+	}
+	answer := struct {
+		Erasures []erasure `json:"erasures"`
+		Next     string    `json:"next,omitempty"`
+	}{Erasures: []erasure{}}
+	for _, e := range list {
+		answer.Erasures = append(answer.Erasures, erasure{Handle: e.Handle.String(), At: e.At, HadKey: e.HadKey})
+	}
+	if len(list) == limit {
+		answer.Next = list[len(list)-1].Handle.String()
+	}
+	return answer, nil
+}
+
+type pseudonymRequest struct {
+	Class   string `json:"class"`
+	Value   string `json:"value"`
+	Tenant  string `json:"tenant"`
+	Purpose string `json:"purpose"`
+}
+
+// pseudonyms are what a value is written as, under one key.
+type pseudonyms struct {
+	KeyID     string `json:"key_id"`
+	PerTenant bool   `json:"per_tenant"`
+	Text      string `json:"text"`
+	UUID      string `json:"uuid"`
+}
+
+const maxClass = 64
+
+// pseudonym makes the pseudonyms that a value has under all keys, so that a person is found in the tables.
+func (a *admin) pseudonym(_ context.Context, r *http.Request, u *use) (any, error) {
+	var q pseudonymRequest
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	if err := u.say(q.Purpose, q.Tenant); err != nil {
+		return nil, err
+	}
+	if !clean(q.Class, maxClass) || q.Class == "" {
+		return nil, invalid("class: must be a class of personal data, such as email")
+	}
+	if q.Value == "" {
+		return nil, invalid("value: is empty")
+	}
+	list := []pseudonyms{}
+	for _, id := range a.store.ring.IDs() {
+		key, err := a.store.ring.Find(id)
+		if errors.Is(err, keyring.ErrNoKey) {
+			continue // withdrawn: GET /v1/keys tells
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, perTenant := range []bool{false, true} {
+			if perTenant && q.Tenant == "" {
+				continue
+			}
+			p, err := pseudonymsOf(key, &q, perTenant)
+			if err != nil {
+				return nil, invalid("value: has no pseudonym as a %s", q.Class)
+			}
+			list = append(list, p)
+		}
+	}
+	record := u.record(audit.LookedUp, "ok")
+	record.Class, record.Masking, record.Count = q.Class, string(masking.Pseudonym), 1
+	if err := a.store.record(record); err != nil {
+		return nil, a.unrecorded(u, err)
+	}
+	return map[string]any{"pseudonyms": list}, nil
+}
+
+func pseudonymsOf(key *keyring.Key, q *pseudonymRequest, perTenant bool) (p pseudonyms, err error) {
+	action, err := masking.New(masking.Spec{Action: masking.Pseudonym, PerTenant: perTenant}, single{key})
+	if err != nil {
+		return p, err
+	}
+	p = pseudonyms{KeyID: key.ID(), PerTenant: perTenant}
+	for form, to := range map[masking.Form]*string{masking.Any: &p.Text, masking.UUID: &p.UUID} {
+		made, err := action.Mask(masking.Value{Text: q.Value}, &masking.Target{Tenant: q.Tenant, Class: q.Class, Form: form})
+		if err != nil {
+			return p, err
+		}
+		*to = made.Text
+	}
+	return p, nil
+}
+
+// single is a ring of one key, which is current.
+type single struct{ key *keyring.Key }
+
+var _ keyring.Ring = single{}
+
+func (s single) Current() (*keyring.Key, error) { return s.key, nil }
+
+func (s single) Find(id string) (*keyring.Key, error) {
+	if id != s.key.ID() {
+		return nil, keyring.ErrNoKey
+	}
+	return s.key, nil
+}
+
+func (s single) IDs() []string { return []string{s.key.ID()} }
+
+// keyState is what is told of a key.
+type keyState struct {
+	ID         string `json:"id"`
+	Current    bool   `json:"current"`
+	CheckValue string `json:"check_value"`
+	Withdrawn  bool   `json:"withdrawn,omitempty"`
+	// SubjectKeys is how many keys of persons are wrapped by it, and one for that of handles. Where it is 0 they do not need it.
+	SubjectKeys int `json:"subject_keys"`
+}
+
+// keys lists the keys of the ring, and what persons' keys need that is not in it.
+func (a *admin) keys(ctx context.Context, _ *http.Request, _ *use) (any, error) {
+	wrapped := map[string]int{}
+	if a.store.subjects != nil {
+		var err error
+		if wrapped, err = a.store.subjects.WrappedBy(ctx); err != nil {
+			return nil, err
+		}
+	}
+	current := ""
+	if k, err := a.store.ring.Current(); err == nil {
+		current = k.ID()
+	}
+	checks := a.store.ring.CheckValues()
+	list := []keyState{}
+	for _, id := range a.store.ring.IDs() {
+		_, err := a.store.ring.Find(id)
+		list = append(list, keyState{ID: id, Current: id == current, CheckValue: checks[id], Withdrawn: err != nil, SubjectKeys: wrapped[id]})
+		delete(wrapped, id)
+	}
+	return map[string]any{"keys": list, "missing": wrapped}, nil
+}
