@@ -118,15 +118,11 @@ func keyHint(words []Hint) Hint {
 		return hintIdentifier
 	}
 	if last&hintInnocent != 0 && last&hintClasses == 0 {
-		// birth_date and fecha_nacimiento: a date whose words say that it is of birth.
-		if last&hintTime != 0 {
-			for _, w := range words[:n] {
-				if w&hintBirth != 0 {
-					return hintBirth
-				}
-			}
+		// birth_date: a date that is said to be of birth.
+		if n > 1 && last&hintTime != 0 && words[n-2]&hintBirth != 0 {
+			return hintBirth
 		}
-		// "phone_verified_at" is a time, "tax_reference" a national ID's name in none of the countries.
+		// "phone_verified_at" is a time.
 		return last & hintInnocent
 	}
 	var classes, innocent Hint

@@ -52,13 +52,13 @@ var hintWords = func() map[string]Hint {
 	add(hintIdentifier|hintID|hintInKeys, `key`)
 	add(hintIdentifier, `order orders bestellung bestellnummer bestellnr auftrag auftragsnummer auftragsnr commande pedido ordine encomenda zamówienie zamowienie заказ заказа 注文 订单 订单号 訂單 주문 주문번호
 		invoice invoices rechnung rechnungsnummer rechnungsnr facture factura fattura fatura faktura счет счёт 発票 发票 receipt receipts beleg belegnummer
-		trace span request session transaction txn tran transactions transaktion checkout cart basket batch job jobs build_id revision rev
+		trace span request session transaction txn tran transactions transaktion checkout cart basket batch job jobs revision rev
 		sku skus ean gtin upc isbn issn asin mpn imei imsi iccid part partno artikel artikelnummer artikelnr article item product produkt produktnummer model modell barcode vin plate
 		tracking trackingnumber shipment parcel sendung sendungsnummer paket paketnummer consignment waybill awb container lot booking reservation buchung buchungsnummer réservation reserva pnr confirmation
 		kundennummer kundennr customerno member membership mitgliedsnummer kontonummer policy policyno contract vertrag vertragsnummer vertragsnr voucher coupon gutschein giftcard
 		device visitor anonymous campaign adgroup pixel click clid gclid fbclid cid aid bid sid rid cookie ga row pod container host node image instance
 		aktenzeichen aktennummer vorgang vorgangsnummer dossier expediente protocolo processo`)
-	add(hintIdentifier|hintInText, `ticket tickets case incident issue pr commit task line fall nummer_id segment file document record customer_no tx`)
+	add(hintIdentifier|hintInText, `ticket tickets case incident issue pr commit task line fall segment file document record tx pn art`)
 	add(hintNumber, `price prices amount amounts total totals subtotal sum cost costs revenue value quantity qty count counts discount balance fee fees rate ratio percent percentage score scores weight height width
 		length size bytes volume area distance speed latency temperature pressure population inventory stock points salary budget limit offset index rank level page
 		preis betrag summe menge anzahl prix montant somme quantité precio importe cantidad preço valor quantidade prezzo importo prijs bedrag aantal cena kwota ilość цена сумма количество 価格 金額 价格 金额 数量 가격 금액

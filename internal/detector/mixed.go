@@ -42,6 +42,12 @@ func (s *scanner) mixed(start, end int, all uint8) int {
 	if n < 4 {
 		return end
 	}
+	if n == 5 && start > 5 && text[start-1] == ' ' && isLetter(text[start-2]) && s.wants(hintNationalID) {
+		if to := s.initials(start); to > 0 {
+			s.from = max(to, end)
+			return s.from
+		}
+	}
 	to := s.words(start, end)
 	s.from = max(to, end)
 	return s.from
@@ -97,7 +103,7 @@ func (s *scanner) words(start, end int) int {
 		}
 		s.steps += i - word
 		if all&bitDigit == 0 {
-			if i-word == 1 && ids && word == start && i+2 < end && isDigit(text[i+1]) {
+			if i-word <= 2 && ids && word == start && i+2 < end && isDigit(text[i+1]) {
 				if to := s.letteredID(word, i, false); to > 0 { // X-1234567-Z
 					i = max(i, to)
 				}

@@ -126,12 +126,12 @@ func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
 			continue
 		}
 		if s.announced(start, start+n, r) {
-			if found == nil || s.beside(start, r.Keywords) {
+			if n > length || n == length && s.beside(start, r.Keywords) {
 				found, length = r, n
 			}
 			continue
 		}
-		if found != nil || r.WeakPunctuated || s.hint&(hintInnocent|hintPhone) != 0 || s.between(start) || s.near(start)&(hintInnocent|hintPhone) != 0 {
+		if n <= length || r.WeakPunctuated || s.hint&(hintInnocent|hintPhone) != 0 || s.between(start) || s.series(start) || s.near(start)&(hintInnocent|hintPhone) != 0 {
 			continue
 		}
 		found, length = r, n
@@ -153,7 +153,7 @@ func (s *scanner) bareID(p *phrase, g int) int {
 	if !p.alone(g, g+1) && !joined || s.decimal(end) || s.plus(start) > 0 {
 		return 0
 	}
-	return s.compactID(start, end, idRules.digits[n], joined || s.between(start))
+	return s.compactID(start, end, idRules.digits[n], joined || s.between(start) || s.series(start))
 }
 
 // compactID finds a national ID in the word [start, end). Joined says that it is a part of something longer, where only a keyword
@@ -220,16 +220,15 @@ func (s *scanner) letteredID(start, end int, joined bool) int {
 	if n >= maxID {
 		return 0
 	}
-	if rules := idRules.letters[n]; len(rules) > 0 {
-		if to := s.compactID(start, end, rules, joined); to > 0 {
-			return to
+	if !joined || start == 0 || s.text[start-1] == '_' {
+		if rules := idRules.lettered[n][punctuation(s.text, end)]; len(rules) > 0 {
+			if to := s.punctuatedAt(start, rules); to > 0 {
+				return to
+			}
 		}
 	}
-	if joined && start > 0 && s.text[start-1] != '_' {
-		return 0
-	}
-	if rules := idRules.lettered[n][punctuation(s.text, end)]; len(rules) > 0 {
-		return s.punctuatedAt(start, rules)
+	if rules := idRules.letters[n]; len(rules) > 0 {
+		return s.compactID(start, end, rules, joined)
 	}
 	return 0
 }

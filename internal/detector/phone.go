@@ -27,14 +27,14 @@ func (s *scanner) phone(p *phrase, g int) int {
 	if n > 15 {
 		return 0
 	}
-	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (p.sep[g] != 0 || s.calls(start)) && s.hint&hintInnocent == 0 {
+	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (g == 0 || p.sep[g-1] == '/' || p.sep[g-1] == 'm') && (p.sep[g] != 0 || s.calls(start)) && s.hint&hintInnocent == 0 {
 		if to := s.international(p, g, start, 2); to > 0 {
 			return to
 		}
 	}
 	calls := s.calls(start)
 	if !calls {
-		if s.hint&hintInnocent != 0 || p.sep[g] == 0 || s.between(start) {
+		if s.hint&hintInnocent != 0 || p.sep[g] == 0 || s.between(start) || s.series(start) {
 			return 0
 		}
 	}
@@ -59,8 +59,8 @@ func (s *scanner) between(start int) bool {
 	}
 	text := s.text
 	switch text[start-1] {
-	case '$', '#', '%', '=', '~', '*', '^':
-		return text[start-1] != '='
+	case '$', '#', '%', '~', '*', '^':
+		return true
 	case ':':
 		return start > 1 && isDigit(text[start-2])
 	case 0xA3, 0xA5: // £, ¥
@@ -69,6 +69,19 @@ func (s *scanner) between(start int) bool {
 		return start > 2 && text[start-2] == 0x82 && text[start-3] == 0xE2
 	}
 	return false
+}
+
+// series says that the word before start ends in a digit and has letters: "AA1 01 2345". Were it a number, it would be of the phrase.
+func (s *scanner) series(start int) bool {
+	text := s.text
+	if start < 3 || text[start-1] != ' ' || !isDigit(text[start-2]) || start-2 < s.floor {
+		return false
+	}
+	i := start - 2
+	for i > 0 && start-i < 16 && isDigit(text[i-1]) {
+		i--
+	}
+	return i > 0 && isLetter(text[i-1])
 }
 
 // plus is the length of the '+' before start, URL-encoded too, or 0. A letter or digit before it makes it another sign: "UTC+2".
@@ -174,7 +187,7 @@ func (s *scanner) national(p *phrase, g int, calls bool) int {
 			}
 			continue
 		}
-		if s.dialled(p, g, to, digits, sizes) {
+		if s.dialled(p, g, to, digits, sizes, calls) {
 			if s.decimal(p.to(k)) || !calls && (s.near(p.from(g))&hintInnocent != 0 || s.currency(p.to(k))) {
 				return 0
 			}
@@ -192,7 +205,7 @@ func (s *scanner) national(p *phrase, g int, calls bool) int {
 }
 
 // dialled says that digits, in groups of sizes, are a number of some country in a form that is used there.
-func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32) bool {
+func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, calls bool) bool {
 	if sizes == 0x334 && checkdigit.NANP(string(digits)) || sizes == 0x1334 && digits[0] == '1' && checkdigit.NANP(string(digits[1:])) {
 		return true
 	}
@@ -202,7 +215,7 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32) boo
 	}
 	if digits[0] == '0' {
 		n := p.size(g)
-		if sizes == 0x2222 || sizes == 0x222222 {
+		if sizes == 0x2222 || sizes == 0x222222 || len(digits) < 9 && !calls {
 			return false // lottery numbers; "01 23 45 67 89" are five
 		}
 		// "(0)" is no beginning of its own, and what has the form of a serial number is none.

@@ -101,6 +101,9 @@ type scanner struct {
 	hard int
 	// from is where the next token may begin at the earliest: after what is URL-encoded before it.
 	from int
+	// tokenEnd is where the last token ends, and tokenAll what bytes it has.
+	tokenEnd int
+	tokenAll uint8
 	// colonsTo is where the last run of hexadecimal groups with colons ends: it has been judged as a whole.
 	colonsTo int
 
@@ -190,15 +193,23 @@ func (s *scanner) token(i int) int {
 		start--
 	}
 	end := i
-	for end < len(text) {
-		c := classOf[text[end]]
-		if c == 0 {
-			break
+	if i < s.tokenEnd {
+		// The rest of a token that was too long to be looked at in one go.
+		all |= s.tokenAll
+		end = s.tokenEnd
+		s.steps += i - start
+	} else {
+		for end < len(text) {
+			c := classOf[text[end]]
+			if c == 0 {
+				break
+			}
+			all |= c
+			end++
 		}
-		all |= c
-		end++
+		s.tokenAll, s.tokenEnd = all, end
+		s.steps += end - start
 	}
-	s.steps += end - start
 
 	if start > low && text[start-1] == '%' && end-start >= 2 && isHex(text[start]) && isHex(text[start+1]) {
 		// URL encoding: what comes after it begins a token of its own.
