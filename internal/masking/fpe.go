@@ -57,6 +57,9 @@ func (a *fpeAction) Mask(v Value, t *Target) (Value, error) {
 		if err != nil {
 			return Value{}, fmt.Errorf("%w: encrypting: %w", ErrCannotMask, err)
 		}
+		if _, number := decimalNumber(out); t.Form == Digits && !number || t.Form == EmailAddress && !plainAddress(out) {
+			return Value{}, ErrDrop // it was none before
+		}
 		return Value{Text: out}, nil
 	}
 	if v.Kind == DoubleValue {

@@ -74,11 +74,13 @@ func (f *fpe) onlyDigits(text []byte, n int, encrypt bool) error {
 func (f *fpe) run(c *ff1.Cipher, x []byte, encrypt bool) error {
 	var local [64]byte
 	tweak := append(local[:0], f.tweak...)
-	crypt := c.Decrypt
+	var err error
 	if encrypt {
-		crypt = c.Encrypt
+		err = c.Encrypt(x, tweak)
+	} else {
+		err = c.Decrypt(x, tweak)
 	}
-	switch err := crypt(x, tweak); {
+	switch {
 	case errors.Is(err, ff1.ErrLength) && len(x) > 64:
 		return errLong
 	case errors.Is(err, ff1.ErrLength):

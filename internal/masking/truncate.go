@@ -67,7 +67,9 @@ func (a *truncateAction) text(s string, t *Target) (Value, error) {
 		if cut, ok := cutDate(s, a.month, class == detector.BirthDate); ok {
 			return Value{Text: cut}, nil
 		}
-		if cut, ok := cutCoordinates(s, max(a.decimals, 0)); ok && class == detector.Coordinates {
+	}
+	if class == detector.Coordinates {
+		if cut, ok := cutCoordinates(s, max(a.decimals, 0)); ok {
 			return Value{Text: cut}, nil
 		}
 	}
