@@ -171,11 +171,11 @@ func (v Value) SetNull() { pcommon.NewValueEmpty().MoveTo(v.of) }
 // Sources calls yield for each resource of the batch, and for each scope in it, until it returns false.
 func (b Batch) Sources(yield func(Source) bool) {
 	for _, rl := range b.logs.ResourceLogs().All() {
-		if !yield(Source{resource: &rl}) {
+		if !yield(Source{resource: rl}) {
 			return
 		}
 		for _, sl := range rl.ScopeLogs().All() {
-			if !yield(Source{scope: &sl}) {
+			if !yield(Source{scope: sl, isScope: true}) {
 				return
 			}
 		}
@@ -184,15 +184,16 @@ func (b Batch) Sources(yield func(Source) bool) {
 
 // Source is a resource or a scope, to be changed.
 type Source struct {
-	resource *plog.ResourceLogs
-	scope    *plog.ScopeLogs
+	resource plog.ResourceLogs
+	scope    plog.ScopeLogs
+	isScope  bool
 }
 
 func (s Source) attributes() pcommon.Map {
-	if s.resource != nil {
-		return s.resource.Resource().Attributes()
+	if s.isScope {
+		return s.scope.Scope().Attributes()
 	}
-	return s.scope.Scope().Attributes()
+	return s.resource.Resource().Attributes()
 }
 
 // Attributes calls yield for each attribute, those included that stand twice, until it returns false.
@@ -214,7 +215,7 @@ func (s Source) ChangeTexts(f func(string) string) {
 			set(to)
 		}
 	}
-	if s.scope != nil {
+	if s.isScope {
 		change(s.scope.SchemaUrl(), s.scope.SetSchemaUrl)
 		change(s.scope.Scope().Name(), s.scope.Scope().SetName)
 		change(s.scope.Scope().Version(), s.scope.Scope().SetVersion)

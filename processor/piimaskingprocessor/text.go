@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package piimaskingprocessor
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/millrace/millrace/internal/detector"
+	"github.com/millrace/millrace/internal/masking"
+	"github.com/millrace/millrace/internal/seal"
+)
+
+// edited is what became of a text.
+type edited struct {
+	text    string
+	changed bool
+	drop    bool // nothing is to stand there
+}
+
+// maxTexts is how often a text is looked for in a text: JSON in a string of JSON in a string of JSON. Each level doubles the
+// backslashes, so what is deeper is rare, and detectors see it all the same.
+const maxTexts = 4
+
+// edit is a piece of a text, and what is to stand there.
+type edit struct {
+	start, end int
+	text       string
+}
+
+// text masks what is found in a text: by name within JSON and queries, by value everywhere.
+func (w *work) text(s string, pl *place, level int) (edited, error) {
+	base := len(w.edits) // a text within a text has its own above
+	if level < maxTexts {
+		if looksLikeJSON(s) {
+			return w.jsonText(s, pl, level)
+		}
+		if strings.IndexByte(s, '=') > 0 {
+			if err := w.query(s, pl, level); err != nil {
+				w.edits = w.edits[:base]
+				return edited{}, err
+			}
+		}
+	}
+	out, err := w.found(s, pl, w.edits[base:])
+	w.edits = w.edits[:base]
+	return out, err
+}
+
+// found masks what the detectors find, beside edits, by place, that were made by name.
+func (w *work) found(s string, pl *place, edits []edit) (edited, error) {
+	if len(s) < minText || isSealed(s) {
+		return edited{text: s}, nil
+	}
+	base := len(w.findings) // likewise
+	w.findings = w.p.detector.Find(w.findings, s, pl.hint)
+	found := w.findings[base:]
+	w.findings = w.findings[:base] // nothing below finds more
+	if len(found) == 0 && len(edits) == 0 {
+		return edited{text: s}, nil
+	}
+	hit := *pl
+	if len(found) == 1 && found[0].Start == 0 && found[0].End == len(s) && len(edits) == 0 {
+		return w.all(s, &hit, found[0])
+	}
+	if form := w.formOf(pl); form != masking.Any && form != masking.Text && form != masking.EmailAddress {
+		// A column of that type holds no text with a piece replaced.
+		for _, f := range found {
+			hit.class, hit.rule = string(f.Class), f.Rule
+			w.count(&hit, masking.Drop)
+		}
+		return edited{changed: true, drop: true}, nil
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 16*(len(found)+len(edits)))
+	last := 0
+	put := func(e edit) {
+		b.WriteString(s[last:e.start])
+		b.WriteString(e.text)
+		last = e.end
+	}
+	for _, f := range found {
+		for len(edits) > 0 && edits[0].end <= f.Start {
+			put(edits[0])
+			edits = edits[1:]
+		}
+		if f.Start < last || len(edits) > 0 && edits[0].start < f.End {
+			continue // what it was found in is masked by name
+		}
+		hit.class, hit.rule = string(f.Class), f.Rule
+		text, err := w.piece(s[f.Start:f.End], &hit)
+		if err != nil {
+			return edited{}, err
+		}
+		put(edit{f.Start, f.End, text})
+	}
+	for _, e := range edits {
+		put(e)
+	}
+	b.WriteString(s[last:])
+	return edited{text: b.String(), changed: b.String() != s}, nil
+}
+
+// piece masks a piece of a text: where nothing is to stand there, nothing does.
+func (w *work) piece(s string, hit *place) (string, error) {
+	action := w.p.action(hit.class)
+	out, err := w.mask(action, masking.Value{Text: s}, hit.class, masking.Any)
+	if err != nil && !errors.Is(err, masking.ErrDrop) {
+		return "", err
+	}
+	w.count(hit, action.Kind())
+	if err != nil {
+		return "", nil
+	}
+	return out.Text, nil
+}
+
+// minText is the length of the shortest text that is looked at.
+const minText = 3
+
+// isSealed says whether a text is what a failed event was sealed to, at an agent: letters that mean nothing without the repair key, and
+// that must stay as they are.
+func isSealed(s string) bool {
+	id, ok := seal.KeyID(s)
+	if !ok {
+		return false
+	}
+	for i := len(seal.Prefix) + len(id) + 1; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("+/-_=", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// all masks a text that is personal as a whole.
+func (w *work) all(s string, hit *place, f detector.Finding) (edited, error) {
+	hit.class, hit.rule = string(f.Class), f.Rule
+	action := w.p.action(hit.class)
+	out, err := w.mask(action, masking.Value{Text: s}, hit.class, w.formOf(hit))
+	switch {
+	case errors.Is(err, masking.ErrDrop):
+		w.count(hit, action.Kind())
+		return edited{changed: true, drop: true}, nil
+	case err != nil:
+		return edited{}, err
+	}
+	w.count(hit, action.Kind())
+	return edited{text: out.Text, changed: out.Text != s}, nil
+}
+
+// wholeText masks a text of a known class within another text, where nothing can be dropped but the value itself.
+func (w *work) wholeText(s string, pl *place, class, rule string) (edited, error) {
+	if s == "" || masking.Masked(s) == len(s) {
+		return edited{text: s}, nil
+	}
+	hit := *pl
+	hit.class, hit.rule = class, rule
+	action := w.p.action(class)
+	out, err := w.mask(action, masking.Value{Text: s}, class, masking.Any)
+	switch {
+	case errors.Is(err, masking.ErrDrop):
+		w.count(&hit, action.Kind())
+		return edited{changed: true, drop: true}, nil
+	case err != nil:
+		return edited{}, err
+	}
+	w.count(&hit, action.Kind())
+	return edited{text: out.Text, changed: out.Text != s}, nil
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package piimaskingprocessor
+
+import (
+	"errors"
+
+	"github.com/millrace/millrace/internal/detector"
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/masking"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// maxDepth is how deep values are followed. What nests deeper cannot be masked, and is held back.
+const maxDepth = 1000
+
+var errTooDeep = errors.New("a value nests too deep to be masked")
+
+// place is where in an event a value lies, and what is known of it.
+type place struct {
+	at    *schema.Personal // what the schema says of it; nil is nothing
+	class string           // what it is, by schema or name; "" is for the detectors to find out
+	rule  string
+	exact bool // by schema or configuration: it holds for values of all types
+	hint  detector.Hint
+	field string
+	depth int // keys of w.path that lead here; 0 where no schema says what columns hold
+}
+
+// below returns the place of a member.
+func (pl *place) below(w *work, key string, plan *keyPlan) place {
+	sub := place{at: pl.at.Member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field}
+	if pl.field != otherField && plan.field != otherField {
+		sub.field = w.join(pl.field, plan.field)
+	} else {
+		sub.field = otherField
+	}
+	if pl.depth > 0 {
+		w.path = append(w.path[:pl.depth], key)
+		sub.depth = pl.depth + 1
+	}
+	sub.name(plan)
+	return sub
+}
+
+// name takes up what schema and key say. The schema's word goes before the name's, and the deeper place's before that above.
+func (pl *place) name(plan *keyPlan) {
+	if tag := pl.at.Class(); tag != "" {
+		pl.class, pl.rule, pl.exact = classOf(tag), "schema", true
+		return
+	}
+	if plan.class != "" && (pl.class == "" || plan.own) && !pl.exact {
+		pl.class, pl.rule, pl.exact = plan.class, plan.rule, plan.own
+	}
+}
+
+// value masks one value and all below it.
+func (w *work) value(v event.Value, pl *place, depth int) error {
+	switch v.Kind() {
+	case event.KindString:
+		return w.stringValue(v, pl)
+	case event.KindInt:
+		return w.number(v, masking.Value{Kind: masking.IntValue, Int: v.Int()}, pl)
+	case event.KindDouble:
+		return w.number(v, masking.Value{Kind: masking.DoubleValue, Double: v.Double()}, pl)
+	case event.KindBool:
+		if pl.class != "" && pl.exact {
+			return w.whole(v, masking.Value{}, pl, masking.Other)
+		}
+	case event.KindBytes:
+		return w.bytesValue(v, pl)
+	case event.KindMap:
+		return w.mapValue(v, pl, depth)
+	case event.KindSlice:
+		if depth >= maxDepth {
+			return errTooDeep
+		}
+		sub := *pl
+		if sub.at = pl.at.Elements(); sub.at.Class() != "" {
+			sub.class, sub.rule, sub.exact = classOf(sub.at.Class()), "schema", true
+		}
+		for i := range v.Len() {
+			if err := w.value(v.Index(i), &sub, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *work) mapValue(v event.Value, pl *place, depth int) error {
+	if depth >= maxDepth {
+		return errTooDeep
+	}
+	dirty := false
+	for key, m := range v.Members {
+		plan := w.plans.of(pl.parent(w), key)
+		if plan.ignore {
+			continue
+		}
+		dirty = dirty || plan.dirty
+		if err := w.member(key, plan, m, pl, depth); err != nil {
+			return err
+		}
+	}
+	if dirty && !w.p.cfg.DryRun {
+		v.RenameMembers(w.renamed)
+	}
+	return w.err()
+}
+
+// member has its own frame, so that no place need be in memory for longer.
+func (w *work) member(key string, plan *keyPlan, m event.Value, pl *place, depth int) error {
+	sub := pl.below(w, key, plan)
+	return w.value(m, &sub, depth+1)
+}
+
+// parent is the path that patterns with levels see.
+func (pl *place) parent(w *work) string {
+	if !w.p.paths {
+		return ""
+	}
+	return pl.field
+}
+
+func (w *work) stringValue(v event.Value, pl *place) error {
+	s := v.Str()
+	if s == "" {
+		return nil
+	}
+	if pl.class != "" {
+		return w.whole(v, masking.Value{Text: s}, pl, w.formOf(pl))
+	}
+	out, err := w.text(s, pl, 0)
+	if err != nil || !out.changed {
+		return err
+	}
+	if w.p.cfg.DryRun {
+		return nil
+	}
+	if out.drop {
+		v.SetNull()
+		return nil
+	}
+	v.SetText(out.text)
+	return nil
+}
+
+func (w *work) bytesValue(v event.Value, pl *place) error {
+	content := v.Bytes()
+	if len(content) == 0 {
+		return nil
+	}
+	if pl.class != "" {
+		return w.whole(v, masking.Value{}, pl, masking.Other)
+	}
+	out, err := w.text(string(content), pl, 0)
+	if err != nil || !out.changed || w.p.cfg.DryRun {
+		return err
+	}
+	if out.drop {
+		v.SetNull()
+		return nil
+	}
+	v.SetBytes([]byte(out.text))
+	return nil
+}
+
+func (w *work) number(v event.Value, n masking.Value, pl *place) error {
+	if pl.class != "" && (pl.exact || digital[pl.class]) {
+		return w.whole(v, n, pl, w.formOf(pl))
+	}
+	if pl.class != "" {
+		return nil
+	}
+	var class detector.Class
+	var rule string
+	var found bool
+	if n.Kind == masking.IntValue {
+		class, rule, found = w.p.detector.FindInt(n.Int, pl.hint)
+	} else {
+		class, rule, found = w.p.detector.FindFloat(n.Double, pl.hint)
+	}
+	if !found {
+		return nil
+	}
+	hit := *pl
+	hit.class, hit.rule = string(class), rule
+	return w.whole(v, n, &hit, w.formOf(pl))
+}
+
+// whole masks all of a value of a known class.
+func (w *work) whole(v event.Value, in masking.Value, pl *place, form masking.Form) error {
+	if in.Kind == masking.TextValue && in.Text != "" && masking.Masked(in.Text) == len(in.Text) {
+		return nil // an agent's work
+	}
+	action := w.p.action(pl.class)
+	out, err := w.mask(action, in, pl.class, form)
+	switch {
+	case errors.Is(err, masking.ErrDrop):
+		w.count(pl, action.Kind())
+		if !w.p.cfg.DryRun {
+			v.SetNull()
+		}
+		return nil
+	case err != nil:
+		return err
+	case out == in:
+		if action.Kind() == masking.Keep {
+			w.count(pl, action.Kind())
+		}
+		return nil
+	}
+	w.count(pl, action.Kind())
+	if w.p.cfg.DryRun {
+		return nil
+	}
+	switch out.Kind {
+	case masking.TextValue:
+		v.SetText(out.Text)
+	case masking.IntValue:
+		v.SetInt(out.Int)
+	case masking.DoubleValue:
+		v.SetDouble(out.Double)
+	}
+	return nil
+}
+
+func (w *work) mask(action masking.Action, in masking.Value, class string, form masking.Form) (masking.Value, error) {
+	if form == masking.Other && action.Kind() != masking.Keep {
+		return in, masking.ErrDrop
+	}
+	w.target.Class, w.target.Form = class, form
+	return action.Mask(in, &w.target)
+}
+
+// formOf is what the column of a declared property can hold.
+func (w *work) formOf(pl *place) masking.Form {
+	if pl.depth == 0 || w.schema == nil {
+		return masking.Any
+	}
+	return w.forms.of(w.schema, w.path[:pl.depth])
+}

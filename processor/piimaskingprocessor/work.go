@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package piimaskingprocessor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/millrace/millrace/internal/detector"
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/keyring"
+	"github.com/millrace/millrace/internal/masking"
+	"github.com/millrace/millrace/internal/schema"
+	"github.com/millrace/millrace/internal/subjectkey"
+)
+
+// work masks one batch. It belongs to one call at a time and is pooled, so that a batch in which nothing is found costs no
+// memory.
+type work struct {
+	p        *piiMasking
+	reader   event.Reader
+	plans    planner
+	forms    forms
+	findings []detector.Finding
+	edits    []edit
+	tally    tally
+
+	// Of the event at hand.
+	target masking.Target
+	schema *schema.Schema // that it was found to have; nil where it is unknown
+	path   []string       // of keys, to the property at hand
+	hits   int            // values found in it so far
+	wrong  error
+
+	events     int   // of the batch
+	suppressed []int // indexes of events of erased persons, rising
+
+	// Of the batch, where values are encrypted under keys of persons.
+	people map[subjectkey.Subject]*subjectkey.Key
+	asked  []subjectkey.Subject
+	keys   []*subjectkey.Key
+}
+
+func newWork(p *piiMasking) *work { return &work{p: p, plans: newPlanner(p), tally: newTally()} }
+
+func (w *work) batch(ctx context.Context, b event.Batch) error {
+	w.events, w.suppressed = 0, w.suppressed[:0]
+	w.tally.reset()
+	if err := w.askKeys(ctx, b); err != nil {
+		return err
+	}
+	var snapshot *schema.Snapshot
+	if w.p.registry != nil {
+		snapshot = w.p.registry.Snapshot()
+	}
+	w.reader.Reset(b)
+	for e := w.reader.Next(); e != nil; e = w.reader.Next() {
+		i := w.events
+		w.events++
+		if w.p.erased(e) && !w.p.cfg.DryRun {
+			w.suppressed = append(w.suppressed, i)
+			w.tally.event(suppressed, reasonErased)
+			continue
+		}
+		w.event(e, snapshot)
+	}
+	// What events have in common comes last: what is sealed of a failed event is as it was sent.
+	for s := range b.Sources {
+		w.source(s)
+	}
+	return nil
+}
+
+// askKeys gets the keys of all persons of the batch in one commit.
+func (w *work) askKeys(ctx context.Context, b event.Batch) error {
+	clear(w.people)
+	if !w.p.erases || w.p.cfg.DryRun {
+		return nil
+	}
+	if w.people == nil {
+		w.people = map[subjectkey.Subject]*subjectkey.Key{}
+	}
+	w.asked = w.asked[:0]
+	w.reader.Reset(b)
+	for e := w.reader.Next(); e != nil; e = w.reader.Next() {
+		s, named := subjectOf(e)
+		if _, known := w.people[s]; named && !known {
+			w.people[s] = nil
+			w.asked = append(w.asked, s)
+		}
+	}
+	if len(w.asked) == 0 {
+		return nil
+	}
+	w.keys = append(w.keys[:0], make([]*subjectkey.Key, len(w.asked))...)
+	if err := w.p.subjects.Keys(ctx, w.asked, w.keys); err != nil {
+		return fmt.Errorf("keeping the keys of persons: %w", err)
+	}
+	for i, s := range w.asked {
+		w.people[s] = w.keys[i]
+	}
+	return nil
+}
+
+// subjectOf is the person whose event it is, as the event names them before it is masked.
+func subjectOf(e *event.Event) (subjectkey.Subject, bool) {
+	if e.UserID != "" {
+		return subjectkey.Subject{Tenant: e.Tenant, ID: e.UserID}, true
+	}
+	return subjectkey.Subject{Tenant: e.Tenant, ID: e.AnonymousID}, e.AnonymousID != ""
+}
+
+// event masks one event, or holds it back.
+func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
+	w.schema, w.hits, w.wrong = nil, 0, nil
+	w.target = masking.Target{Tenant: e.Tenant}
+	if w.people != nil {
+		if s, named := subjectOf(e); named {
+			w.target.Subject = w.people[s]
+		}
+	}
+	known := false
+	if snapshot != nil {
+		w.schema, known = find(snapshot, e)
+	}
+	sealed, err := false, error(nil)
+	if e.Failed && w.p.cfg.SealFailed && !w.p.cfg.DryRun && e.Sealed() == "" {
+		if err = w.sealEvent(e, known); err == nil {
+			sealed = true
+		}
+	}
+	if err == nil {
+		err = w.guarded(e, known)
+	}
+	switch {
+	case err != nil:
+		w.holdBack(e, err, sealed)
+	case sealed:
+		w.tally.event(sealedOutcome, "")
+	case w.hits > 0:
+		w.tally.event(masked, "")
+	default:
+		w.tally.event(clean, "")
+	}
+}
+
+// guarded masks an event. What goes wrong in it, whatever it is, is an error: nothing passes because of it.
+func (w *work) guarded(e *event.Event, known bool) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errInternal // r may hold a value
+		}
+	}()
+	return w.record(e, known)
+}
+
+var errInternal = errors.New("masking has failed")
+
+// find returns the schema that describes the event, and whether it is the one of its name. Where the version is not known, what
+// the latest says is personal is.
+func find(snapshot *schema.Snapshot, e *event.Event) (found *schema.Schema, known bool) {
+	subject := e.Schema
+	if subject == "" {
+		subject = e.Name
+	}
+	latest := snapshot.Match(subject)
+	if latest == nil {
+		if latest = snapshot.Match(e.Name); latest == nil {
+			return nil, false
+		}
+	}
+	known = snapshot.Match(e.Name) != nil
+	if exact := snapshot.Find(latest.Subject, e.SchemaVersion); exact != nil {
+		return exact, known
+	}
+	return latest, known
+}
+
+// record goes through everything that a producer can write into a record.
+func (w *work) record(e *event.Event, known bool) error {
+	if name := e.RecordName(); !known && name != "" {
+		if err := w.plain(name, "event.name", 0, e.SetName); err != nil {
+			return err
+		}
+	}
+	if s := e.SeverityText(); s != "" {
+		if err := w.plain(s, "log.severity_text", 0, e.SetSeverityText); err != nil {
+			return err
+		}
+	}
+	var personal *schema.Personal
+	if w.schema != nil {
+		personal = w.schema.Personal()
+	}
+	dirty := false
+	for key, v := range e.Attributes {
+		plan := w.plans.of("", key)
+		dirty = dirty || plan.dirty
+		if plan.ignore {
+			continue
+		}
+		if err := w.attribute(e, key, v, plan, personal, known); err != nil {
+			return err
+		}
+	}
+	if dirty && !w.p.cfg.DryRun {
+		e.RenameAttributes(w.renamed)
+	}
+	return w.err()
+}
+
+func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPlan, personal *schema.Personal, known bool) error {
+	pl := place{hint: plan.hint, field: plan.field}
+	switch plan.part {
+	case event.PartProperty:
+		if pl.at = personal.Member(key); pl.at == nil && personal.Class() != "" {
+			pl.class, pl.rule, pl.exact = classOf(personal.Class()), "schema", true
+		}
+		if w.schema != nil {
+			w.path, pl.depth = append(w.path[:0], key), 1
+		}
+		pl.name(plan)
+	case event.PartContext:
+		pl.name(plan)
+	case event.PartIdentity:
+		return w.identity(key, v, plan)
+	case event.PartName:
+		if known && v.Str() == e.Name {
+			return nil
+		}
+	case event.PartSchema:
+		if w.schema != nil && (v.Str() == w.schema.Subject || v.Str() == w.schema.Version) {
+			return nil
+		}
+	case event.PartFailure:
+		if plan.field == "event.failure.pointer" {
+			return w.pointer(v, &pl)
+		}
+	}
+	return w.value(v, &pl, 0)
+}
+
+// identity masks an ID as a whole or not at all: two IDs must never become one, and what names a person in one event must name them
+// in the next.
+func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
+	pl := place{hint: plan.hint, field: plan.field, class: plan.class, rule: plan.rule}
+	if v.Kind() != event.KindString {
+		return w.value(v, &pl, 0) // a number; what nests is a property's text
+	}
+	s := v.Str()
+	if s == "" || masking.Masked(s) == len(s) {
+		return nil
+	}
+	if pl.class == "" {
+		base := len(w.findings)
+		w.findings = w.p.detector.Find(w.findings, s, detector.HintOf("id"))
+		if len(w.findings) == base {
+			return nil
+		}
+		f := w.findings[base]
+		w.findings = w.findings[:base]
+		pl.class, pl.rule = string(f.Class), f.Rule
+	}
+	action := w.p.identityAction(pl.class)
+	out, err := w.mask(action, masking.Value{Text: s}, pl.class, masking.Any)
+	if err != nil && !errors.Is(err, masking.ErrDrop) {
+		return err
+	}
+	w.count(&pl, action.Kind())
+	if w.p.cfg.DryRun {
+		return nil
+	}
+	if err != nil {
+		v.SetNull()
+		return nil
+	}
+	v.SetText(out.Text)
+	return nil
+}
+
+// plain masks a text that is no attribute.
+func (w *work) plain(s, field string, hint detector.Hint, set func(string)) error {
+	out, err := w.text(s, &place{field: field, hint: hint}, 0)
+	if err != nil || !out.changed || w.p.cfg.DryRun {
+		return err
+	}
+	set(out.text) // "" where it is dropped
+	return nil
+}
+
+// pointer masks the tokens of a failure's JSON pointer: keys may be somebody's.
+func (w *work) pointer(v event.Value, pl *place) error {
+	if s := v.Str(); s != "" {
+		return w.value(v, pl, 0)
+	}
+	return nil
+}
+
+// renamed is what a key with something personal in it becomes.
+func (w *work) renamed(key string) string {
+	if plan := w.plans.of("", key); !plan.dirty {
+		return key
+	}
+	out, err := w.found(key, &place{field: otherField}, nil)
+	if err != nil {
+		w.wrong = err
+		return key
+	}
+	if out.drop {
+		return ""
+	}
+	return out.text
+}
+
+// err returns what went wrong where there was nobody to tell.
+func (w *work) err() error {
+	err := w.wrong
+	w.wrong = nil
+	return err
+}
+
+// count notes a value that was found.
+func (w *work) count(pl *place, action masking.Kind) {
+	w.hits++
+	w.tally.value(hit{class: pl.class, rule: pl.rule, field: pl.field, action: action})
+}
+
+// join makes the field of a member.
+func (w *work) join(parent, key string) string { return w.tally.fields.join(parent, key) }
+
+// source masks what all events of a resource or a scope have in common. Its tenant stays: it is the write key's.
+func (w *work) source(s event.Source) {
+	w.schema, w.wrong = nil, nil
+	w.target = masking.Target{}
+	if err := w.guardedSource(s); err != nil {
+		// Nothing of it is worth an event that stays behind.
+		s.RenameAttributes(func(key string) string {
+			if key == event.FieldTenant {
+				return key
+			}
+			return ""
+		})
+		s.ChangeTexts(func(string) string { return "" })
+		w.tally.value(hit{class: "unknown", rule: "failure", field: "resource", action: masking.Drop})
+		w.p.complain(reasonOf(err), err)
+	}
+}
+
+func (w *work) guardedSource(s event.Source) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errInternal
+		}
+	}()
+	dirty := false
+	for key, v := range s.Attributes {
+		plan := w.plans.of("", key)
+		dirty = dirty || plan.dirty
+		if plan.ignore || key == event.FieldTenant {
+			continue
+		}
+		pl := place{hint: plan.hint, field: plan.field}
+		if plan.part == event.PartProperty || plan.part == event.PartContext {
+			pl.name(plan)
+		}
+		if plan.part == event.PartIdentity {
+			err = w.identity(key, v, plan)
+		} else {
+			err = w.value(v, &pl, 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if dirty && !w.p.cfg.DryRun {
+		s.RenameAttributes(w.renamed)
+	}
+	s.ChangeTexts(func(text string) string {
+		if text == "" {
+			return text
+		}
+		out, err := w.text(text, &scopePlace, 0)
+		switch {
+		case err != nil:
+			w.wrong = err
+		case out.changed && !w.p.cfg.DryRun:
+			return out.text
+		}
+		return text
+	})
+	return w.err()
+}
+
+// scopePlace is where the texts of a scope and the URLs of schemas are.
+var scopePlace = place{field: "otel.scope"}
+
+// reasonOf names an error in metrics.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, keyring.ErrNoKey), errors.Is(err, subjectkey.ErrUnknown):
+		return "no_key"
+	case errors.Is(err, errTooDeep):
+		return "too_deep"
+	case errors.Is(err, errInternal):
+		return "internal_error"
+	}
+	return "cannot_mask"
+}
+
+const reasonErased = "erased"
