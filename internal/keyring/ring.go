@@ -252,12 +252,7 @@ func (e *entry) reload(ctx context.Context, source Source) (Change, error) {
 	key, err := load(ctx, e.config.ID, source)
 	switch {
 	case errors.Is(err, ErrGone):
-		again := e.gone != nil
-		e.gone, e.refused = err, false
-		if again {
-			return Change{}, nil
-		}
-		return Change{What: Withdrawn, Reason: err.Error()}, nil
+		return e.withdraw(err), nil
 	case err != nil:
 		return Change{}, err
 	case key.CheckValue() != e.check:
@@ -273,6 +268,16 @@ func (e *entry) reload(ctx context.Context, source Source) (Change, error) {
 	}
 	e.gone, e.refused = nil, false
 	return Change{What: Returned}, nil
+}
+
+// withdraw says so the first time.
+func (e *entry) withdraw(why error) Change {
+	again := e.gone != nil
+	e.gone, e.refused = why, false
+	if again {
+		return Change{}
+	}
+	return Change{What: Withdrawn, Reason: why.Error()}
 }
 
 var _ Ring = (*KeyRing)(nil)

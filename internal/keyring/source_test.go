@@ -133,7 +133,7 @@ func TestAConfigurationErrorNamesFieldValueAndMend(t *testing.T) {
 		err := c.Validate()
 		require.Error(t, err)
 		for _, w := range want {
-			assert.ErrorContains(t, err, w)
+			require.ErrorContains(t, err, w)
 		}
 		assert.NotContains(t, err.Error(), "\n")
 		_, err = Open(t.Context(), c, Options{})

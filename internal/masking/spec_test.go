@@ -25,7 +25,7 @@ func TestAnErrorOfASpecNamesFieldValueAndMend(t *testing.T) {
 		_, err := New(s, testRing(t))
 		require.Error(t, err)
 		for _, w := range want {
-			assert.ErrorContains(t, err, w)
+			require.ErrorContains(t, err, w)
 		}
 		assert.NotContains(t, err.Error(), "\n")
 	}

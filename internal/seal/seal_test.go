@@ -90,7 +90,7 @@ func TestKeysOpenWhatAnyOfThemWasSealedTo(t *testing.T) {
 	}
 	_, err = keys.Open(sealed(t, lost.Public(), "x"))
 	require.ErrorIs(t, err, ErrNoKey)
-	assert.ErrorContains(t, err, "r3")
+	require.ErrorContains(t, err, "r3")
 	_, err = keys.Open("plain text")
 	require.ErrorIs(t, err, ErrNotSealed)
 	_, err = NewKeys(old, generate(t, "r1"))

@@ -82,9 +82,8 @@ func (k *PublicKey) Seal(dst, plaintext []byte) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("sealing to repair key %s: %w", k.id, err)
 	}
-	sealed := append(enc, ciphertext...)
 	dst = append(dst, prefix...)
-	return base64Text.AppendEncode(dst, sealed), nil
+	return base64Text.AppendEncode(dst, append(enc, ciphertext...)), nil
 }
 
 // KeyID returns the ID of the key that a text is sealed to. It says so of any text of that form.
