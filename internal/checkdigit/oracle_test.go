@@ -36,6 +36,7 @@ var rare = map[string][]string{
 	"national_id_us_ssn":            {"457555462", "078051120", "219099999"},
 	"national_id_mx_curp":           {"AAAA900101XDFBBB0?", "PUTO900101HDFBBB0?"},
 	"national_id_es_dni":            {"00000000*"},
+	"national_id_fr_nir":            {"1850500006084??"},
 	"national_id_it_codice_fiscale": {"RSSMRA85T10A000*"},
 	"national_id_be_nn":             {"850101000??", "850001000??", "850000001??", "000001001??"},
 	"national_id_cz_rc":             {"53110300?", "55110300?"},
@@ -250,7 +251,7 @@ func vowelBeforeConsonant(name string) bool {
 // samples are values by a rule's forms: random ones, valid ones, and valid ones with a character changed or two neighbours swapped.
 func samples(rule *checkdigit.NationalID, generate checkdigittest.Generator, r *rand.Rand) []string {
 	all := []string{}
-	for range 1500 {
+	for range 700 {
 		v := generate(r)
 		all = append(all, v, mutate(r, v), mutate(r, mutate(r, v)), swap(r, v))
 		for _, form := range rule.Forms {
@@ -258,7 +259,7 @@ func samples(rule *checkdigit.NationalID, generate checkdigittest.Generator, r *
 		}
 	}
 	// What only differs in the last character meets the check digit whatever it is.
-	for range 300 {
+	for range 150 {
 		v := []byte(checkdigittest.Fill(r, rule.Forms[0]))
 		for _, c := range "0123456789AKX" {
 			v[len(v)-1] = byte(c)
@@ -337,6 +338,7 @@ func ask(t *testing.T, questions []question) string {
 }
 
 func TestVerdictsAreStdnumsButForTheDifferencesThatAreExplained(t *testing.T) {
+	t.Parallel()
 	rules := map[string]*checkdigit.NationalID{}
 	for i := range checkdigit.NationalIDs {
 		rules[checkdigit.NationalIDs[i].Rule] = &checkdigit.NationalIDs[i]
@@ -383,7 +385,7 @@ func TestVerdictsAreStdnumsButForTheDifferencesThatAreExplained(t *testing.T) {
 		}
 	}
 	for _, c := range comparisons {
-		require.Greater(t, valid[c.module], 500, "%s: too few values that both take", c.module)
+		require.Greater(t, valid[c.module], 300, "%s: too few values that both take", c.module)
 		t.Logf("%-34s %-18s agree on %d, %d of them valid", c.rule, c.module, agreed[c.module], valid[c.module])
 	}
 	for _, c := range comparisons {
@@ -394,16 +396,16 @@ func TestVerdictsAreStdnumsButForTheDifferencesThatAreExplained(t *testing.T) {
 }
 
 func TestIBANsAreStdnums(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(7, 8))
 	var questions []question
-	for range 8000 {
+	for range 2000 {
 		v := checkdigittest.IBAN(r)
 		questions = append(questions, question{"iban", v}, question{"iban", mutate(r, v)}, question{"iban", swap(r, v)}, question{"iban", v[:len(v)-1]}, question{"iban", v + "0"})
 	}
 	for _, v := range registryExamples {
 		questions = append(questions, question{"iban", v}, question{"iban", mutate(r, v)})
 	}
-	// Each country's own length and kinds, with check digits that are right.
 	theirs := ask(t, questions)
 	valid := 0
 	for k, q := range questions {
@@ -418,13 +420,14 @@ func TestIBANsAreStdnums(t *testing.T) {
 			t.Errorf("%q is %v to us and not to stdnum", q.value, ours)
 		}
 	}
-	require.Greater(t, valid, 8000)
+	require.Greater(t, valid, 2000)
 }
 
 func TestLuhnIsStdnums(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(9, 10))
 	var questions []question
-	for range 5000 {
+	for range 2000 {
 		v := checkdigittest.PaymentCard(r)
 		questions = append(questions, question{"luhn", v}, question{"luhn", mutate(r, v)}, question{"luhn", swap(r, v)})
 	}
