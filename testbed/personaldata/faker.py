@@ -9,6 +9,7 @@ import importlib
 import ipaddress
 import json
 import random
+import re
 import sys
 import warnings
 
@@ -154,7 +155,9 @@ class Maker:
             value = self.fake.aadhaar_id()
         elif self.locale == "es_CL":
             value = self.fake.rut()
-        ok = any(m.is_valid(value) for m in self.modules)
+        # Where a locale has no IDs of its own Faker gives the United States' form, which a check digit may fit by luck.
+        own = self.locale == "en_US" or not re.fullmatch(r"\d{3}-\d{2}-\d{4}", value)
+        ok = own and any(m.is_valid(value) for m in self.modules)
         form = "after a word" if ok else ("refused by python-stdnum" if self.modules else "without check digits")
         self.among([value, "national_id", self.locale[3:] + " " + form, not ok], self.random.choice(self.id_words), self.glue())
 

@@ -69,8 +69,8 @@ var (
 	userinfo      = regexp.MustCompile(`://[^\s/]*$`) // what follows is the rest of a URL's userinfo
 	moduleVersion = regexp.MustCompile(`^v\d+\.\d`)
 	scheme        = regexp.MustCompile(`(?i)(bearer|basic)\s+$`)
-	secretName    = regexp.MustCompile(`(?i)(secret|token|api_?-?key|access_?key)\w*\\?["']?\s*[:=]\s*\\?["'\x60]?$`)
-	passwordName  = regexp.MustCompile(`(?i)(password|passwd|passphrase)\w*(\\?["']\s*:|\s*=|:)\s*\\?["'\x60]$|\b(password|passwd)=$`)
+	secretName    = regexp.MustCompile(`(?i)(secret|token|api_?-?key|access_?key|private_?key)\w*\\?["']?\s*[:=]\s*\\?["'\x60]?$`)
+	passwordName  = regexp.MustCompile(`(?i)(password|passwd|passphrase)\w*(\\?["']\s*:|\s*=|:)\s*\\?["'\x60]$|(password|passwd)=$`)
 	moreHex       = regexp.MustCompile(`^[:-][0-9a-fA-F]`)
 	pemKey        = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
 )

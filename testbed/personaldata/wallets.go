@@ -26,9 +26,9 @@ func (m *maker) wallet() Value {
 	case 1:
 		return of("Bitcoin P2SH", base58Check(append([]byte{0x05}, hash...)))
 	case 2:
-		return of("Bitcoin SegWit", segwit("bc", 0, hash))
+		return of("Bitcoin SegWit", segwit(0, hash))
 	case 3:
-		return of("Bitcoin Taproot", segwit("bc", 1, m.bytes(32)))
+		return of("Bitcoin Taproot", segwit(1, m.bytes(32)))
 	case 4:
 		return of("Litecoin", base58Check(append([]byte{0x30}, hash...)))
 	case 5:
@@ -72,7 +72,8 @@ func base58Check(payload []byte) string {
 const bech32Digits = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 // segwit is BIP 173's bech32 for version 0 and BIP 350's bech32m for later ones.
-func segwit(prefix string, version byte, program []byte) string {
+func segwit(version byte, program []byte) string {
+	const prefix = "bc" // Bitcoin's main network
 	data := []byte{version}
 	bits, n := uint32(0), 0
 	for _, b := range program {
