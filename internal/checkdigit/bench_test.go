@@ -16,7 +16,11 @@ func TestNothingAllocates(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 9))
 	compact, punctuated := checkdigittest.Generators(), checkdigittest.PunctuatedGenerators()
 	var values []string
+	hashed := map[string]bool{"wallet_ethereum": true, "wallet_monero": true}
 	for _, name := range generatorNames() {
+		if hashed[name] {
+			continue
+		}
 		values = append(values, compact[name](r), mutate(r, compact[name](r)))
 		if generate := punctuated[name]; generate != nil {
 			values = append(values, generate(r), mutate(r, generate(r)))
@@ -40,8 +44,12 @@ func TestNothingAllocates(t *testing.T) {
 			}
 		}
 	}
-	// Less than one in some 20,000 calls: the pool of Keccak states may be emptied by a collection.
-	assert.Less(t, testing.AllocsPerRun(20, all), 1.0)
+	assert.Zero(t, testing.AllocsPerRun(20, all))
+	for name := range hashed {
+		// Not one a call: a collection may empty the pool of what hashes, and the race detector empties it now and then.
+		v := compact[name](r)
+		assert.Less(t, testing.AllocsPerRun(200, func() { checkdigit.Wallet(v) }), 1.0, name)
+	}
 }
 
 func BenchmarkLuhn(b *testing.B) {
