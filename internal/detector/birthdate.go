@@ -122,18 +122,19 @@ func (s *scanner) dayAndMonth(start, end int) int {
 		if k == word {
 			break
 		}
-		if isMonth(text[word:k]) {
-			if stop := s.year(k); stop > 0 {
+		if k-word > 2 {
+			if stop := s.year(k); stop > 0 && isMonth(text[word:k]) {
 				return s.birth(begin, stop)
 			}
-			return 0
-		}
-		if k-word > 2 {
 			break
 		}
 		i = k
 	}
 	// The month before the day.
+	stopYear := s.year(after)
+	if stopYear == 0 {
+		return 0
+	}
 	k := start
 	if k > s.floor && (text[k-1] == ' ' || text[k-1] == '-') {
 		k--
@@ -146,10 +147,7 @@ func (s *scanner) dayAndMonth(start, end int) int {
 	if k == stop || !isMonth(text[k:stop]) {
 		return 0
 	}
-	if stop := s.year(after); stop > 0 {
-		return s.birth(k, stop)
-	}
-	return 0
+	return s.birth(k, stopYear)
 }
 
 // year is where the year ends that stands at i after blanks, a comma or "de", or 0.

@@ -54,32 +54,80 @@ func (s *scanner) lookBack(start int) Hint {
 // wordBefore is what the word before i says, and where it begins: -1 where there is none, or a sentence or a line ends between.
 func (s *scanner) wordBefore(i, low int) (Hint, int) {
 	text := s.text
-	for i > low {
-		n := wordRuneBefore(text[low:i])
-		if n > 0 {
+	for ; i > low; i-- {
+		c := text[i-1]
+		if classOf[c]&(bitDigit|bitLetter) != 0 || c >= utf8.RuneSelf && wordRuneBefore(text[low:i]) > 0 {
 			break
 		}
-		switch text[i-1] {
+		switch c {
 		case '\n', ';', '|', '?', '!':
 			return 0, -1
 		}
-		i--
 	}
 	end := i
+	all := uint8(0)
+	wide := false
 	for i > low {
+		c := text[i-1]
+		if b := classOf[c] & (bitDigit | bitLetter); b != 0 {
+			all |= b
+			i--
+			continue
+		}
+		if c < utf8.RuneSelf {
+			break
+		}
 		n := wordRuneBefore(text[low:i])
 		if n == 0 {
 			break
 		}
+		wide = true
 		i -= n
 	}
 	s.steps += end - i
 	if i == end || i == low && low > 0 {
 		return 0, -1
 	}
+	word := text[i:end]
+	if !wide && (all&bitLetter == 0 || !mayHint(word)) {
+		return 0, i
+	}
 	var buf [maxWord]byte
-	return wordHint(lowerUTF8(&buf, text[max(i, end-maxWord):end]), hintInText), i
+	return wordHint(lowerUTF8(&buf, word[max(0, len(word)-maxWord):]), hintInText), i
 }
+
+// mayHint is false for most words of ASCII that wordHint would answer 0 for: those of which no known word has the length and the first
+// and last letter, and that do not end as words that are run together do.
+func mayHint(word string) bool {
+	n := len(word)
+	first, last := word[0]&31, word[n-1]&31
+	if hintFilter[first][last]>>min(n, 31)&1 == 1 {
+		return true
+	}
+	if n < 4 {
+		return false
+	}
+	switch last {
+	case 'r' & 31:
+		before := word[n-2] | 0x20
+		return before == 'e' || before == 'n'
+	case 's' & 31, 'e' & 31: // address, adresse
+		return word[n-2]|0x20 == 's'
+	case 'o' & 31:
+		return word[n-2]|0x20 == 'n'
+	case 'd' & 31:
+		return word[n-2]|0x20 == 'i'
+	}
+	return false
+}
+
+// hintFilter has bit n of [first][last] for the words of hintWords with n bytes, whose first and last letters are these.
+var hintFilter = func() (filter [32][32]uint32) {
+	for w := range hintWords {
+		filter[w[0]&31][w[len(w)-1]&31] |= 1 << min(len(w), 31)
+	}
+	return filter
+}()
 
 // wordRuneBefore is the length of the letter or digit that text ends with, or 0.
 func wordRuneBefore(text string) int {

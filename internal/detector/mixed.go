@@ -17,6 +17,9 @@ func (s *scanner) mixed(start, end int, all uint8) int {
 		s.from = max(to, end)
 		return s.from
 	}
+	if n >= 16 && all&^bitHex == 0 && (n >= minWallet+10 || !isLetter(text[start]) || !isLetter(text[start+1])) && !countryAndCheck(text, start) {
+		return end // a hash, a trace's ID
+	}
 	if n >= minToken && s.wants(hintSecret) {
 		if to := s.secret(start, last); to > 0 {
 			s.from = max(to, end)

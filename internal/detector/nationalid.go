@@ -10,6 +10,7 @@ const maxID = 21
 // idRules are national IDs' rules by what is seen of a text first.
 var idRules = func() (of struct {
 	digits, letters [maxID][]*checkdigit.NationalID // by the length of a run of digits, or of a word that has letters
+	strong          [maxID][]*checkdigit.NationalID // those of digits that a value alone tells
 	// punctuated are by the length of the first run of letters and digits and what stands after it, for those that begin with digits
 	// alone, and for the rest.
 	punctuated, lettered [maxID][punctuations][]*checkdigit.NationalID
@@ -25,6 +26,9 @@ var idRules = func() (of struct {
 			// A 'X' is either: the form is one of digits alone as well.
 			if n := kinds(form); n&kindLetter == 0 {
 				add(&of.digits[len(form)])
+				if r.Share < telling && !r.Weak {
+					add(&of.strong[len(form)])
+				}
 			}
 			if n := kinds(form); n != kindDigit {
 				add(&of.letters[len(form)])
@@ -153,7 +157,14 @@ func (s *scanner) bareID(p *phrase, g int) int {
 	if !p.alone(g, g+1) && !joined || s.decimal(end) || s.plus(start) > 0 {
 		return 0
 	}
-	return s.compactID(start, end, idRules.digits[n], joined || s.between(start) || s.series(start))
+	rules := idRules.digits[n]
+	if start == 0 && end == len(s.text) && s.hint&hintNationalID == 0 {
+		rules = idRules.strong[n] // nothing stands around it that could speak for others
+		if s.hint != 0 {
+			return 0
+		}
+	}
+	return s.compactID(start, end, rules, joined || s.between(start) || s.series(start))
 }
 
 // compactID finds a national ID in the word [start, end). Joined says that it is a part of something longer, where only a keyword
@@ -236,6 +247,9 @@ func (s *scanner) letteredID(start, end int, joined bool) int {
 // initials finds an ID whose first groups are letters and stand apart, before the digit at start: "AB 12 34 56 C".
 func (s *scanner) initials(start int) int {
 	text := s.text
+	if start < 3 || text[start-1] != ' ' || !isLetter(text[start-2]) || !isLetter(text[start-3]) || start >= 5 && isAlnum(text[start-5]) && isAlnum(text[start-4]) {
+		return 0
+	}
 	word := start
 	for range 2 {
 		if word-1 < s.floor || text[word-1] != ' ' {

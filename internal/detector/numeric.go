@@ -8,6 +8,9 @@ const (
 	reach     = 9
 )
 
+// maxRun is the length of the longest run of digits that can be something.
+const maxRun = 20
+
 // phrase is groups of digits with what may separate the groups of one number between them: "+49 (0) 151 / 1234-5678".
 type phrase struct {
 	n     int
@@ -16,6 +19,8 @@ type phrase struct {
 	// sep is what stands after a group and before the next: ' ', '-', '.', '/', '(' or ')' where a parenthesis is among it, 'm' for what is
 	// of several bytes; 0 after the last group.
 	sep [maxGroups]byte
+	// left is the number of digits from the group that is looked at on.
+	left int
 	// glued says that a letter or '_' is joined to the phrase by a '-', '.' or '_' before it; tail the same of what comes after it.
 	glued, tail bool
 }
@@ -98,13 +103,13 @@ func (s *scanner) numeric(start, end int) int {
 	for !isDigit(text[end-1]) {
 		end--
 	}
-	if start >= 3 && text[start-1] == ' ' && isLetter(text[start-2]) && isLetter(text[start-3]) && s.wants(hintNationalID) {
+	n := end - start
+	if (n == 2 || n == 6) && s.wants(hintNationalID) {
 		if to := s.initials(start); to > 0 {
 			s.from = to
 			return to
 		}
 	}
-	n := end - start
 	if n <= 2 && s.wants(hintBirth) {
 		if to := s.dayAndMonth(start, end); to > 0 {
 			return to
@@ -139,7 +144,10 @@ func (s *scanner) lonely(end int) bool {
 		next = text[end+1]
 	}
 	if joins(c) {
-		return !isDigit(next) && next != '(' && next != ' '
+		if next == '(' || next == ' ' {
+			return end+2 >= len(text) || !isDigit(text[end+2]) && text[end+2] < 0x80
+		}
+		return !isDigit(next)
 	}
 	if c == ',' && s.wants(hintCoordinates) {
 		// A pair of short decimals, which needs a word before it.
@@ -187,6 +195,13 @@ func (s *scanner) phrase(p *phrase, start int) int {
 		return i
 	}
 	last := p.n - 1
+	p.left = 0
+	for g := range p.n {
+		p.left += p.size(g)
+	}
+	if p.sep[last] != 0 && p.left < 3*p.n {
+		return i // a list of small numbers
+	}
 	if p.sep[last] == 0 {
 		if e := p.to(last); e+1 < len(text) && (text[e] == '-' || text[e] == '_') && classOf[text[e+1]]&(bitLetter|bitUnder) != 0 {
 			p.tail = true
@@ -202,10 +217,10 @@ func (s *scanner) phrase(p *phrase, start int) int {
 	for g := 0; g < limit; {
 		to, skip := s.number(p, g)
 		if to == 0 {
-			g += skip
-			continue
+			to = p.to(g + skip - 1)
 		}
 		for g < p.n && p.from(g) < to {
+			p.left -= p.size(g)
 			g++
 		}
 		i = max(i, to)
@@ -236,8 +251,14 @@ func (s *scanner) mixedAhead(i int) bool {
 
 // number looks at what begins at group g of p. It returns where that ends, or 0 and how many groups to pass over.
 func (s *scanner) number(p *phrase, g int) (to, skip int) {
-	if p.n == 1 && p.size(0) > 40 {
+	if p.size(g) > maxRun {
 		return 0, 1
+	}
+	// Fewer digits are a dotted quad, a date or a place, which need a separator, or an ID with a letter.
+	if p.left < 7 && p.sep[g] == 0 && s.hint&(hintCoordinates|hintBirth) == 0 {
+		if e := p.to(g); e == len(s.text) || s.text[e] < 0x80 && s.text[e] != '-' && s.text[e] != '+' {
+			return 0, 1
+		}
 	}
 	quad := 0
 	if p.sep[g] == '.' {
@@ -272,10 +293,10 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 			return to, 0
 		}
 	}
-	if s.fraction(p, g) {
-		return 0, 1
+	if p.left < 7 || s.fraction(p, g) {
+		return 0, max(1, quad)
 	}
-	if s.wants(hintCard) {
+	if p.left >= 12 && s.wants(hintCard) {
 		if to := s.card(p, g); to > 0 {
 			return to, 0
 		}

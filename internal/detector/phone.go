@@ -24,7 +24,7 @@ func (s *scanner) phone(p *phrase, g int) int {
 		return s.international(p, g, start-plus, 0)
 	}
 	n := p.size(g)
-	if n > 15 {
+	if n > 15 || s.hint&(hintNumber|hintTime|hintVersion) != 0 && s.hint&hintPhone == 0 {
 		return 0
 	}
 	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (g == 0 || p.sep[g-1] == '/' || p.sep[g-1] == 'm') && (p.sep[g] != 0 || s.calls(start)) && s.hint&hintInnocent == 0 {
