@@ -5,13 +5,14 @@ package keystoreextension
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/millrace/millrace/internal/audit"
-	"github.com/millrace/millrace/internal/keyring"
+	"github.com/millrace/millrace/internal/disclosure"
 	"github.com/millrace/millrace/internal/masking"
 	"github.com/millrace/millrace/internal/subjectkey"
 )
@@ -38,110 +39,33 @@ func (a *admin) detokenize(_ context.Context, r *http.Request, u *use) (any, err
 		return nil, err
 	}
 	if len(q.Values) == 0 || len(q.Values) > maxValues {
-		return nil, &refusal{http.StatusBadRequest, "invalid", fmt.Sprintf("values: has %d and must have 1 to %d", len(q.Values), maxValues)}
+		return nil, invalid("values: has %d and must have 1 to %d", len(q.Values), maxValues)
 	}
 	reader := masking.Reader{Ring: a.store.ring}
 	if a.store.subjects != nil {
 		reader.Find = a.store.subjects.Find
 	}
-	answers := make([]readValue, len(q.Values))
-	ledger := newLedger(u)
-	for i, value := range q.Values {
-		plain, metas, err := readBack(reader, value, q.Tenant)
-		for _, m := range metas {
-			ledger.add(m, nil)
-		}
-		if err != nil {
-			ledger.add(masking.Meta{}, err)
-			answers[i].Error = reasonOf(err)
-			continue
-		}
-		answers[i].Value = &plain
-	}
+	reading := disclosure.Read(reader, q.Values, q.Tenant, u.record("", ""))
 	// Nothing is answered that is not recorded.
-	if err := a.store.record(ledger.records...); err != nil {
+	if err := a.store.record(reading.Records...); err != nil {
 		return nil, a.unrecorded(u, err)
 	}
-	a.store.telemetry.KeyStoreDetokenized.Add(context.Background(), ledger.read)
-	for reason, n := range ledger.refused {
+	if reading.Err != nil {
+		a.store.logger.Error("Reading values back", zap.Error(reading.Err))
+	}
+	a.store.telemetry.KeyStoreDetokenized.Add(context.Background(), reading.Read)
+	for reason, n := range reading.Refused {
 		a.refused(u.operation, reason, n)
 	}
+	answers := make([]readValue, len(q.Values))
+	for i := range reading.Values {
+		if v := &reading.Values[i]; v.Reason != "" {
+			answers[i].Error = v.Reason
+		} else {
+			answers[i].Value = &v.Text
+		}
+	}
 	return map[string]any{"values": answers}, nil
-}
-
-// readBack reads a token, or the tokens within a text. Where one within a text cannot be read none is given: metas are of those that are.
-func readBack(r masking.Reader, value, tenant string) (plain string, metas []masking.Meta, err error) {
-	plain, meta, err := r.Detokenize(value, tenant)
-	if !errors.Is(err, masking.ErrNotMasked) {
-		if err != nil {
-			return "", nil, err
-		}
-		return plain, []masking.Meta{meta}, nil
-	}
-	plain, metas, err = r.DetokenizeWithin(value, tenant)
-	switch {
-	case err != nil:
-		return "", nil, err
-	case len(metas) == 0:
-		return "", nil, masking.ErrNotMasked
-	}
-	return plain, metas, nil
-}
-
-// reasonOf is an error's name, as in metadata.yaml. The error itself could name keys to whoever guesses at them.
-func reasonOf(err error) string {
-	for _, known := range []struct {
-		err    error
-		reason string
-	}{
-		{subjectkey.ErrErased, "erased"},
-		{subjectkey.ErrUnknown, "unknown_key"},
-		{keyring.ErrNoKey, "unknown_key"},
-		{masking.ErrForged, "forged"},
-		{masking.ErrIrreversible, "irreversible"},
-		{masking.ErrNotMasked, "not_masked"},
-	} {
-		if errors.Is(err, known.err) {
-			return known.reason
-		}
-	}
-	return "failed"
-}
-
-// ledger sums up what a request read: a record for each key, and each person.
-type ledger struct {
-	use     *use
-	records []audit.Record
-	at      map[string]int // in records
-	read    int64
-	refused map[string]int64 // by reason
-}
-
-func newLedger(u *use) *ledger {
-	return &ledger{use: u, at: map[string]int{}, refused: map[string]int64{}}
-}
-
-func (l *ledger) add(m masking.Meta, err error) {
-	record := l.use.record(audit.Detokenized, "ok")
-	if err != nil {
-		reason := reasonOf(err)
-		l.refused[reason]++
-		record = l.use.record(audit.Refused, reason)
-	} else {
-		l.read++
-		record.KeyID, record.Masking = m.KeyID, string(m.Kind)
-		if m.Kind == masking.Erasable {
-			record.Subject = m.Handle.String()
-		}
-	}
-	key := record.Outcome + "\x00" + record.KeyID + "\x00" + record.Subject
-	i, ok := l.at[key]
-	if !ok {
-		i = len(l.records)
-		l.at[key] = i
-		l.records = append(l.records, record)
-	}
-	l.records[i].Count++
 }
 
 type eraseRequest struct {
@@ -251,14 +175,6 @@ type pseudonymRequest struct {
 	Purpose string `json:"purpose"`
 }
 
-// pseudonyms are what a value is written as, under one key.
-type pseudonyms struct {
-	KeyID     string `json:"key_id"`
-	PerTenant bool   `json:"per_tenant"`
-	Text      string `json:"text"`
-	UUID      string `json:"uuid"`
-}
-
 const maxClass = 64
 
 // pseudonym makes the pseudonyms that a value has under all keys, so that a person is found in the tables.
@@ -276,25 +192,12 @@ func (a *admin) pseudonym(_ context.Context, r *http.Request, u *use) (any, erro
 	if q.Value == "" {
 		return nil, invalid("value: is empty")
 	}
-	list := []pseudonyms{}
-	for _, id := range a.store.ring.IDs() {
-		key, err := a.store.ring.Find(id)
-		if errors.Is(err, keyring.ErrNoKey) {
-			continue // withdrawn: GET /v1/keys tells
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, perTenant := range []bool{false, true} {
-			if perTenant && q.Tenant == "" {
-				continue
-			}
-			p, err := pseudonymsOf(key, &q, perTenant)
-			if err != nil {
-				return nil, invalid("value: has no pseudonym as a %s", q.Class)
-			}
-			list = append(list, p)
-		}
+	list, err := disclosure.Pseudonyms(a.store.ring, q.Class, q.Value, q.Tenant)
+	if errors.Is(err, disclosure.ErrNoPseudonym) {
+		return nil, invalid("value: has no pseudonym as a %s", q.Class)
+	}
+	if err != nil {
+		return nil, err
 	}
 	record := u.record(audit.LookedUp, "ok")
 	record.Class, record.Masking, record.Count = q.Class, string(masking.Pseudonym), 1
@@ -303,38 +206,6 @@ func (a *admin) pseudonym(_ context.Context, r *http.Request, u *use) (any, erro
 	}
 	return map[string]any{"pseudonyms": list}, nil
 }
-
-func pseudonymsOf(key *keyring.Key, q *pseudonymRequest, perTenant bool) (p pseudonyms, err error) {
-	action, err := masking.New(masking.Spec{Action: masking.Pseudonym, PerTenant: perTenant}, single{key})
-	if err != nil {
-		return p, err
-	}
-	p = pseudonyms{KeyID: key.ID(), PerTenant: perTenant}
-	for form, to := range map[masking.Form]*string{masking.Any: &p.Text, masking.UUID: &p.UUID} {
-		made, err := action.Mask(masking.Value{Text: q.Value}, &masking.Target{Tenant: q.Tenant, Class: q.Class, Form: form})
-		if err != nil {
-			return p, err
-		}
-		*to = made.Text
-	}
-	return p, nil
-}
-
-// single is a ring of one key, which is current.
-type single struct{ key *keyring.Key }
-
-var _ keyring.Ring = single{}
-
-func (s single) Current() (*keyring.Key, error) { return s.key, nil }
-
-func (s single) Find(id string) (*keyring.Key, error) {
-	if id != s.key.ID() {
-		return nil, keyring.ErrNoKey
-	}
-	return s.key, nil
-}
-
-func (s single) IDs() []string { return []string{s.key.ID()} }
 
 // keyState is what is told of a key.
 type keyState struct {
