@@ -99,7 +99,7 @@ func TestChosenSectionsAreInTheOrderOfThePage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"exporter", "build"}, got)
 	_, err = chosen("exporter,speed")
-	require.ErrorContains(t, err, `"speed" is no section: give some of exporter,process,log,lake,memory,build,profile`)
+	require.ErrorContains(t, err, `"speed" is no section: give some of exporter,process,log,lake,pii,memory,build,profile`)
 	_, err = chosen("machine")
 	require.Error(t, err)
 }
