@@ -43,8 +43,11 @@ func (s *scanner) lookBack(start int) Hint {
 			return h & hintMeaning
 		}
 		if h&hintNeutral != 0 {
-			if w, _ := s.wordBefore(i, low); w&hintPerson != 0 {
+			switch w, _ := s.wordBefore(i, low); {
+			case w&hintPerson != 0:
 				return hintNationalID // "tax number", "identity no."
+			case w&hintMine != 0 && h&hintCounted != 0:
+				return hintPhone // "my number is"
 			}
 		}
 	}

@@ -37,6 +37,8 @@ const (
 	hintNeutral // number, no, code…: says what the word before it says
 	hintID      // id, ref, uuid…: makes an identifier of what stands before it
 	hintAuth    // api, access, private…: makes a key a secret
+	hintCounted // number, no: of those that are neutral
+	hintMine    // my, your…: makes a number one to call
 
 	// Where a word says it.
 	hintInKeys // "at" ends the name of a time, and stands before a phone number in a text

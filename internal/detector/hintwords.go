@@ -23,7 +23,7 @@ var hintWords = func() map[string]Hint {
 		телефон телефона тел моб мобильный 電話 電話番号 携帯 携帯電話 携帯番号 手机 手机号 手机号码 手機 手機號碼 电话 电话号码 电话号 聯絡電話 联系电话
 		전화 전화번호 휴대폰 휴대전화 연락처 핸드폰 τηλέφωνο τηλ κινητό טלפון هاتف جوال`)
 	add(hintPhone|hintInText, `sms call calling dial ring text texting anrufen ruf anruf anrufe rückruf appeler appelez appel llama llame llamar llámame llámenos ligue ligar liga chiama chiamare chiamami bel bellen
-		ringa ringe zadzwoń zadzwon dzwoń ara arayın callback reach звоните позвоните 致电 拨打 打电话 ☎ zavolejte volejte soita`)
+		ringa ringe zadzwoń zadzwon dzwoń ara arayın callback reach erreichbar erreichen joindre joignable contact contacto contacter contactar kontakt bereikbaar raggiungibile звоните позвоните 致电 拨打 打电话 ☎ zavolejte volejte soita`)
 	add(hintCard, `card cards cc ccn creditcard debitcard cardnumber cardno pan ccnumber ccnum kreditkarte kreditkartennummer kartennummer karte tarjeta carte cartão cartao carta
 		creditcardnumber karta kartı visa mastercard amex maestro kreditkort kortnummer kort карта карты カード クレジットカード 信用卡 银行卡 卡号 카드 카드번호`)
 	add(hintIBAN, `iban bankaccount kontoverbindung bankverbindung`)
@@ -62,14 +62,17 @@ var hintWords = func() map[string]Hint {
 	add(hintNumber, `price prices amount amounts total totals subtotal sum cost costs revenue value quantity qty count counts discount balance fee fees rate ratio percent percentage score scores weight height width
 		length size bytes volume area distance speed latency temperature pressure population inventory stock points salary budget limit offset index rank level page
 		preis betrag summe menge anzahl prix montant somme quantité precio importe cantidad preço valor quantidade prezzo importo prijs bedrag aantal cena kwota ilość цена сумма количество 価格 金額 价格 金额 数量 가격 금액
-		eur usd gbp chf jpy cny inr euro euros dollar dollars pounds pixels px ms seconds minutes views followers`)
+		eur usd gbp chf jpy cny inr euro euros dollar dollars pounds pixels px ms ns us bytes kb mb gb kg km seconds minutes views followers`)
 	add(hintNumber|hintInKeys, `x y z`)
 	add(hintTime, `ts timestamp timestamps datetime epoch expires expiry expiration expired deadline duration ttl uptime horodatage iat nbf`)
 	add(hintTime|hintInKeys, `at time times date dates day month year created updated modified since until uhrzeit datum zeit zeitpunkt fecha hora heure tarih дата время 日付 日期 时间 時間 시간 날짜 eta exp`)
 	add(hintVersion, `version versions ver release firmware build sdk useragent browser chrome firefox safari driver os kernel versión versão versione wersja версия バージョン 版本 버전 semver v snmp asn`)
 	add(hintVersion|hintInKeys, `agent platform tag`)
-	add(hintNeutral, `number numbers no nr num nummer numero número numéro numer номер 番号 号码 號碼 value text string raw primary secondary address addr
-		home work business office private main default digits code kod field input formatted full old new current previous alt alternative`)
+	add(hintNeutral|hintCounted, `number numbers no nr num nummer numero número numéro numer номер 番号 号码 號碼`)
+	add(hintNeutral, `address addr value text string raw primary secondary home work business office private main default digits code kod field input formatted
+		full old new current previous alt alternative`)
+	add(hintMine, `my our his her their your meine meiner unsere deine ihre seine ma mon votre notre sa son mi su nuestro tu mio mia suo minha meu sua min mitt vår mijn onze moje mój
+		мой наш`)
 	// What says something is no neutral word: "value" and "text" say it in keys, and their other meaning stays.
 	return words
 }()

@@ -43,8 +43,11 @@ func (s *scanner) ipv4(p *phrase, g int) int {
 			}
 		}
 	}
-	if s.hint&hintIP == 0 && s.near(start)&hintVersion != 0 {
-		return 0
+	if s.hint&hintIP == 0 {
+		near := s.near(start)
+		if near&hintVersion != 0 || end-start == 7 && near&hintIP == 0 {
+			return 0 // 1.2.3.4: of versions more than of anyone's address
+		}
 	}
 	return s.emit(start, end, IPAddress, ruleIPv4)
 }

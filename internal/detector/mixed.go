@@ -46,7 +46,7 @@ func (s *scanner) mixed(start, end int, all uint8) int {
 		return end
 	}
 	if n == 5 && start > 5 && text[start-1] == ' ' && isLetter(text[start-2]) && s.wants(hintNationalID) {
-		if to := s.initials(start); to > 0 {
+		if to := s.initials(start, end); to > 0 {
 			s.from = max(to, end)
 			return s.from
 		}

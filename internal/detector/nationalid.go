@@ -114,6 +114,9 @@ func (s *scanner) punctuatedID(p *phrase, g int) int {
 	if g == 0 && p.glued || g > 0 && (p.sep[g-1] == '-' || p.sep[g-1] == '.') {
 		return 0
 	}
+	if p.size(g) == 4 && g+2 < p.n && p.size(g+1) == 2 && p.size(g+2) == 2 {
+		return 0 // a date, of which there are more
+	}
 	start, end := p.from(g), p.to(g)
 	if end-start >= maxID {
 		return 0
@@ -244,9 +247,12 @@ func (s *scanner) letteredID(start, end int, joined bool) int {
 	return 0
 }
 
-// initials finds an ID whose first groups are letters and stand apart, before the digit at start: "AB 12 34 56 C".
-func (s *scanner) initials(start int) int {
+// initials finds an ID whose first groups are letters and stand apart, before the token [start, end): "AB 12 34 56 C".
+func (s *scanner) initials(start, end int) int {
 	text := s.text
+	if end+1 >= len(text) || punctuation(text, end) == 0 || isLetter(text[end+1]) && end-start == 2 {
+		return 0
+	}
 	if start < 3 || text[start-1] != ' ' || !isLetter(text[start-2]) || !isLetter(text[start-3]) || start >= 5 && isAlnum(text[start-5]) && isAlnum(text[start-4]) {
 		return 0
 	}

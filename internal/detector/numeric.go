@@ -105,7 +105,7 @@ func (s *scanner) numeric(start, end int) int {
 	}
 	n := end - start
 	if (n == 2 || n == 6) && s.wants(hintNationalID) {
-		if to := s.initials(start); to > 0 {
+		if to := s.initials(start, end); to > 0 {
 			s.from = to
 			return to
 		}
@@ -139,21 +139,22 @@ func (s *scanner) lonely(end int) bool {
 	if c >= 0x80 {
 		return false
 	}
+	if joins(c) {
+		kind, _ := separator(text, end)
+		return kind == 0
+	}
+	if c != ',' || !s.wants(hintCoordinates) {
+		return true
+	}
+	// A pair of short decimals, which needs a word before it.
 	next := byte(0)
 	if end+1 < len(text) {
 		next = text[end+1]
 	}
-	if joins(c) {
-		if next == '(' || next == ' ' {
-			return end+2 >= len(text) || !isDigit(text[end+2]) && text[end+2] < 0x80
-		}
-		return !isDigit(next)
+	if next == ' ' && end+2 < len(text) {
+		next = text[end+2]
 	}
-	if c == ',' && s.wants(hintCoordinates) {
-		// A pair of short decimals, which needs a word before it.
-		return !isDigit(next) && next != '-' && !(next == ' ' && end+2 < len(text) && (isDigit(text[end+2]) || text[end+2] == '-'))
-	}
-	return true
+	return !isDigit(next) && next != '-'
 }
 
 // joins says that c can stand between groups of digits in two tokens.
@@ -350,7 +351,7 @@ func (s *scanner) decimal(end int) bool {
 	for n < 5 && end+1+n < len(text) && isDigit(text[end+1+n]) {
 		n++
 	}
-	return n < 5
+	return n < 5 && !(end+1+n < len(text) && text[end+1+n] == '-')
 }
 
 // alone says that groups [g, to) are not joined to digits on either side by what also stands between them, by '-' or by '.'.

@@ -162,8 +162,11 @@ type layout struct {
 // layouts are how numbers are written in countries where no '0' tells a phone number.
 var layouts = [...]layout{
 	{0x333, "ES"}, {0x3222, "ES"}, {0x2322, "ES"}, {0x333, "PT"}, {0x333, "PL"}, {0x2322, "PL"}, {0x333, "CZ"},
-	{0x334, "IT"}, {0x37, "IT"}, {0x343, "IT"}, {0x323, "NO"}, {0x254, "BR"}, {0x244, "BR"}, {0x244, "MX"}, {0x344, "CN"}, {0x55, "IN"},
+	{0x334, "IT"}, {0x37, "IT"}, {0x343, "IT"}, {0x323, "NO"}, {0x254, "BR"}, {0x244, "BR"}, {0x2144, "BR"}, {0x244, "MX"}, {0x344, "CN"}, {0x55, "IN"},
 }
+
+// mobile are the first digits of mobile numbers of nine digits in Spain, Portugal, Poland and Czechia.
+var mobile = [10]bool{5: true, 6: true, 7: true, 9: true}
 
 // national finds a number as it is written within its country. It must have separators.
 func (s *scanner) national(p *phrase, g int, calls bool) int {
@@ -173,6 +176,7 @@ func (s *scanner) national(p *phrase, g int, calls bool) int {
 	var buf [13]byte
 	digits := buf[:0]
 	sizes := uint32(0)
+	best := 0
 	for k := g; k < p.n && k-g < 6; k++ {
 		n := p.size(k)
 		if n > 8 || len(digits)+n > len(buf) {
@@ -181,27 +185,24 @@ func (s *scanner) national(p *phrase, g int, calls bool) int {
 		digits = append(digits, s.text[p.start[k]:p.end[k]]...)
 		sizes = sizes<<4 | uint32(n)
 		to := k + 1
-		if k == g || len(digits) < 8 || !calls && !p.alone(g, to) || to == p.n && p.tail {
-			if p.sep[k] == 0 {
-				break
-			}
-			continue
-		}
-		if s.dialled(p, g, to, digits, sizes, calls) {
-			if s.decimal(p.to(k)) || !calls && (s.near(p.from(g))&hintInnocent != 0 || s.currency(p.to(k))) {
-				return 0
-			}
-			start, end := p.from(g), p.to(k)
-			if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
-				start--
-			}
-			return s.emit(start, end, Phone, rulePhoneNational)
+		if k > g && len(digits) >= 8 && (calls || p.alone(g, to)) && !(to == p.n && p.tail) && s.dialled(p, g, to, digits, sizes, calls) {
+			best = to
 		}
 		if p.sep[k] == 0 {
 			break
 		}
 	}
-	return 0
+	if best == 0 {
+		return 0
+	}
+	start, end := p.from(g), p.to(best-1)
+	if s.decimal(end) || !calls && (s.near(start)&hintInnocent != 0 || s.currency(end)) {
+		return 0
+	}
+	if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
+		start--
+	}
+	return s.emit(start, end, Phone, rulePhoneNational)
 }
 
 // dialled says that digits, in groups of sizes, are a number of some country in a form that is used there.
@@ -218,8 +219,11 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 		if sizes == 0x2222 || sizes == 0x222222 || len(digits) < 9 && !calls {
 			return false // lottery numbers; "01 23 45 67 89" are five
 		}
-		// "(0)" is no beginning of its own, and what has the form of a serial number is none.
-		return digits[1] != '0' && n >= 2 && n <= 6 && p.size(to-1) >= 2 && !s.serial(p, g, to) && checkdigit.NationalPhone("", string(digits))
+		if n == 1 && (p.sep[g] != ' ' && p.sep[g] != '(' || len(digits) < 10) {
+			return false
+		}
+		// What has the form of a serial number is none.
+		return digits[1] != '0' && n <= 5 && p.size(to-1) >= 2 && !s.serial(p, g, to) && checkdigit.NationalPhone("", string(digits))
 	}
 	// Russia and Kazakhstan dial 8 before the national number.
 	if sizes == 0x13322 && digits[0] == '8' {
@@ -227,6 +231,10 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 		ok := checkdigit.InternationalPhone(string(digits))
 		digits[0] = '8'
 		return ok
+	}
+	// Nine digits by threes are amounts in many countries: mobile numbers alone, and with what amounts do not have, or a blank.
+	if sizes == 0x333 && !calls && (p.sep[g] == '.' || !mobile[digits[0]-'0']) {
+		return false
 	}
 	for i := range layouts {
 		if l := &layouts[i]; l.sizes == sizes && checkdigit.NationalPhone(l.country, string(digits)) {
@@ -281,6 +289,7 @@ func (s *scanner) currency(end int) bool {
 
 // called finds a number of whatever groups after a word or a key that announces one.
 func (s *scanner) called(p *phrase, g int) int {
+	text := s.text
 	var buf [15]byte
 	digits := buf[:0]
 	best, plausible := 0, 0
@@ -306,6 +315,16 @@ func (s *scanner) called(p *phrase, g int) int {
 		return 0
 	}
 	start, end := p.from(g), p.to(best-1)
+	if s.hint&hintPhone == 0 {
+		// "The call took 12345678 ns": a word in a text is less than a key.
+		n := end - start
+		if n == 8 && best-g == 1 && isDay(number(text[start:start+4]), number(text[start+4:start+6]), number(text[start+6:end])) {
+			return 0
+		}
+		if plausible == 0 && best-g == 1 && (n < 9 || n > 11) || s.currency(end) {
+			return 0
+		}
+	}
 	if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
 		start--
 	}
