@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// This file is written by hand. The others here are the collector builder's, which has no hook for commands of one's own: see
-// docs/decisions/014-commands-beside-the-generated-main.md.
-
+// Program millrace is an OpenTelemetry Collector, and has commands of its own.
 package main
+
+// This file is written by hand. The others here are the collector builder's, which has no hook for commands: see
+// docs/decisions/014-commands-beside-the-generated-main.md.
 
 import (
 	"context"

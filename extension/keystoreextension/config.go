@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -20,7 +21,7 @@ import (
 // Config is what users set.
 type Config struct {
 	// Keys are those that values are masked with. New values are made with the one whose active_from came last.
-	Keys keyring.Config `mapstructure:"keys"`
+	Keys []keyring.KeyConfig `mapstructure:"keys"`
 	// ReloadInterval is how often the keys' sources are read anew; 0 turns that off.
 	ReloadInterval time.Duration `mapstructure:"reload_interval"`
 	// Storage is the state_store that remembers the keys' check values. Where it is left out the persons' one does.
@@ -91,8 +92,11 @@ func createDefaultConfig() component.Config {
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := c.Keys.Validate(); err != nil {
-		errs = append(errs, err)
+	// The collector has each key validate itself, and says so twice if this does it too.
+	if !slices.ContainsFunc(c.Keys, func(k keyring.KeyConfig) bool { return k.Validate() != nil }) {
+		if err := keyring.Config(c.Keys).Validate(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if c.ReloadInterval < 0 || c.ReloadInterval > 0 && c.ReloadInterval < minReloadInterval {
 		bad("reload_interval: %s must be 0 (off) or at least %s", c.ReloadInterval, minReloadInterval)

@@ -180,7 +180,7 @@ func (s *keyStore) openRing(ctx context.Context) error {
 			return err
 		}
 	}
-	ring, err := keyring.Open(ctx, s.cfg.Keys, keyring.Options{
+	ring, err := keyring.Open(ctx, keyring.Config(s.cfg.Keys), keyring.Options{
 		Now: s.now, Known: func(id string) string { return known[id] }, Sources: s.sources,
 	})
 	if err != nil {

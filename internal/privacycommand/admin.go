@@ -131,7 +131,7 @@ func (a *admin) post(ctx context.Context, path string, question, answer any) err
 		return errors.New("reading the collector's answer: it is too long")
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("reading the collector's answer: it is not what a key_store answers: does --admin name its endpoint?")
+		return errors.New("reading the collector's answer: it is not what a key_store answers: does --admin name its endpoint?")
 	}
 	return nil
 }

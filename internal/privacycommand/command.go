@@ -57,6 +57,9 @@ func misuse(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 // errPartly says that all has been told already, and that not all was done.
 var errPartly = errors.New("not all was done")
 
+// errMisused says that it has been told already how to call it.
+var errMisused = errors.New("misused")
+
 // Known says whether name is one of the commands.
 func Known(name string) bool {
 	return slices.ContainsFunc(commands(), func(c command) bool { return c.name == name })
@@ -86,6 +89,8 @@ func run(s *session, path string, c command, args []string) int {
 	switch {
 	case err == nil:
 		return done
+	case errors.Is(err, errMisused):
+		return misused
 	case errors.As(err, &usage):
 		s.say("%s: %v\nRun `%s --help` for what it takes.\n", path, err, path)
 		return misused
@@ -137,10 +142,13 @@ func group(name, summary string, parts ...command) command {
 				if i < 0 {
 					return misuse("there is no %q", args[0])
 				}
-				if run(s, "millrace "+name+" "+args[0], parts[i], args[1:]) != done {
-					return errPartly
+				switch run(s, "millrace "+name+" "+args[0], parts[i], args[1:]) {
+				case done:
+					return nil
+				case misused:
+					return errMisused
 				}
-				return nil
+				return errPartly
 			}
 		},
 	}

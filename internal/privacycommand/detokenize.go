@@ -258,18 +258,15 @@ func lines(in io.Reader, f func(line string) error) error {
 	r := bufio.NewReader(in)
 	for {
 		line, err := r.ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) {
+			if line == "" {
+				return nil
+			}
+		} else if err != nil {
 			return fmt.Errorf("reading input: %w", err)
 		}
-		end := err != nil
-		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		if !end || line != "" {
-			if err := f(line); err != nil {
-				return err
-			}
-		}
-		if end {
-			return nil
+		if err := f(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")); err != nil {
+			return err
 		}
 	}
 }
