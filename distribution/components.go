@@ -19,9 +19,11 @@ import (
 	otlpexporter "go.opentelemetry.io/collector/exporter/otlpexporter"
 	kafkaexporter "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter"
 	clickhouseengineextension "github.com/millrace/millrace/extension/clickhouseengineextension"
+	keystoreextension "github.com/millrace/millrace/extension/keystoreextension"
 	schemaregistryextension "github.com/millrace/millrace/extension/schemaregistryextension"
 	statestoreextension "github.com/millrace/millrace/extension/statestoreextension"
 	healthcheckextension "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
+	piimaskingprocessor "github.com/millrace/millrace/processor/piimaskingprocessor"
 	schemavalidationprocessor "github.com/millrace/millrace/processor/schemavalidationprocessor"
 	memorylimiterprocessor "go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 	otlpreceiver "go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -52,6 +54,7 @@ func components() (otelcol.Factories, error) {
 
 	factories.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](
 		clickhouseengineextension.NewFactory(),
+		keystoreextension.NewFactory(),
 		schemaregistryextension.NewFactory(),
 		statestoreextension.NewFactory(),
 		healthcheckextension.NewFactory(),
@@ -61,6 +64,7 @@ func components() (otelcol.Factories, error) {
 	}
 	factories.ExtensionModules = makeModulesMap(factories.Extensions, map[component.Type]string{
 		clickhouseengineextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
+		keystoreextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		schemaregistryextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		statestoreextension.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		healthcheckextension.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension v0.157.0",
@@ -103,6 +107,7 @@ func components() (otelcol.Factories, error) {
 	})
 
 	factories.Processors, err = otelcol.MakeFactoryMap[processor.Factory](
+		piimaskingprocessor.NewFactory(),
 		schemavalidationprocessor.NewFactory(),
 		memorylimiterprocessor.NewFactory(),
 	)
@@ -110,6 +115,7 @@ func components() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 	factories.ProcessorModules = makeModulesMap(factories.Processors, map[component.Type]string{
+		piimaskingprocessor.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		schemavalidationprocessor.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		memorylimiterprocessor.NewFactory().Type(): "go.opentelemetry.io/collector/processor/memorylimiterprocessor v0.158.0",
 	})

@@ -108,6 +108,15 @@ func (s *fileSource) generate() error {
 	secret := make([]byte, minSecretBytes)
 	_, _ = rand.Read(secret) // never fails
 	// Written and synced beside it and linked then: a crash leaves a whole key or none, and a link never replaces a file.
+	folder := filepath.Dir(s.path)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return fmt.Errorf("making a key: %w", err)
+		}
+		if err := syncDir(filepath.Dir(folder)); err != nil {
+			return err
+		}
+	}
 	beside := fmt.Sprintf("%s.new-%d", s.path, os.Getpid())
 	defer func() { _ = os.Remove(beside) }()
 	if err := writeNew(beside, base64.StdEncoding.EncodeToString(secret)+"\n"); err != nil {

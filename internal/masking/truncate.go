@@ -84,6 +84,9 @@ func (a *truncateAction) text(s string, t *Target) (Value, error) {
 		}
 		rest = rest[size:]
 	}
+	if n <= a.keepFirst {
+		return Value{Text: s}, nil // as what an agent has cut, which a gateway must not cut again
+	}
 	if n/2 < a.keepFirst {
 		end = 0
 		for range n / 2 {

@@ -11,8 +11,14 @@ import (
 
 // forms says what the columns of declared properties hold. One goroutine at a time.
 type forms struct {
-	bySchema map[*schema.Schema]map[string]masking.Form
+	bySchema map[*schema.Schema]*declared
 	path     []byte
+}
+
+// declared is what one schema says of columns.
+type declared struct {
+	leaves  map[string]masking.Form
+	objects map[string]bool // that have leaves
 }
 
 // maxForms bounds the schemas kept: each reload makes new ones.
@@ -20,18 +26,34 @@ const maxForms = 1024
 
 // of returns the form of the property at that path, Any where none is declared.
 func (f *forms) of(s *schema.Schema, path []string) masking.Form {
-	byPath := f.bySchema[s]
-	if byPath == nil {
-		if f.bySchema == nil || len(f.bySchema) >= maxForms {
-			f.bySchema = map[*schema.Schema]map[string]masking.Form{}
-		}
-		byPath = map[string]masking.Form{}
-		for i := range s.Properties {
-			p := &s.Properties[i]
-			byPath[strings.Join(p.Path, "\x00")] = formOf(p)
-		}
-		f.bySchema[s] = byPath
+	return f.find(s).leaves[string(f.join(path))]
+}
+
+// declares says whether the schema declares members of the object at that path.
+func (f *forms) declares(s *schema.Schema, path []string) bool {
+	return f.find(s).objects[string(f.join(path))]
+}
+
+func (f *forms) find(s *schema.Schema) *declared {
+	if d := f.bySchema[s]; d != nil {
+		return d
 	}
+	if f.bySchema == nil || len(f.bySchema) >= maxForms {
+		f.bySchema = map[*schema.Schema]*declared{}
+	}
+	d := &declared{leaves: map[string]masking.Form{}, objects: map[string]bool{}}
+	for i := range s.Properties {
+		p := &s.Properties[i]
+		d.leaves[strings.Join(p.Path, "\x00")] = formOf(p)
+		for n := 1; n < len(p.Path); n++ {
+			d.objects[strings.Join(p.Path[:n], "\x00")] = true
+		}
+	}
+	f.bySchema[s] = d
+	return d
+}
+
+func (f *forms) join(path []string) []byte {
 	f.path = f.path[:0]
 	for i, name := range path {
 		if i > 0 {
@@ -39,7 +61,7 @@ func (f *forms) of(s *schema.Schema, path []string) masking.Form {
 		}
 		f.path = append(f.path, name...)
 	}
-	return byPath[string(f.path)] // Any
+	return f.path
 }
 
 func formOf(p *schema.Property) masking.Form {

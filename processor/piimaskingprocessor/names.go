@@ -72,6 +72,12 @@ const (
 	geo        = string(detector.Coordinates)
 )
 
+// coarse are the members of an object under a built-in name that many people share: what is left of an address for counting.
+var coarse = map[string]bool{
+	"city": true, "town": true, "country": true, "country_code": true, "region": true, "state": true, "province": true, "type": true, "kind": true,
+	"label": true, "currency": true, "locale": true, "timezone": true,
+}
+
 // alone are built-in names that say something else as the last word of a longer key: "map_pin", "opt_in_mail".
 var alone = map[string]bool{
 	"pin": true, "pan": true, "tin": true, "otp": true, "mail": true, "tel": true, "handy": true, "secret": true, "cookie": true, "mac": true,

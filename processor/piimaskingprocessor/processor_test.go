@@ -124,6 +124,7 @@ const person = `{"type":"object","properties":{
 	"ref":{"type":"string","format":"uuid","x-pii":"customer"},
 	"consent":{"type":"boolean","x-pii":"health"},
 	"contacts":{"type":"array","items":{"type":"object","properties":{"name":{"type":"string","x-pii":"name"},"role":{"type":"string"}}}},
+	"delivery_address":{"type":"object","properties":{"note":{"type":"string"},"city":{"type":"string"}}},
 	"comment":{"type":"string"}}}`
 
 func TestWhatIsFoundIsMasked(t *testing.T) {
@@ -154,6 +155,8 @@ func TestWhatIsFoundIsMasked(t *testing.T) {
 	f(`{"customerEmail":"whoever","x":{"y":[{"Phone-Number":"unlisted"}]}}`, `{"customerEmail":"PN@pseudonym.invalid","x":{"y":[{"Phone-Number":"[phone]"}]}}`)
 	f(`{"password":"hunter2","is_email":true,"email_count":3}`, `{"password":"[password]","is_email":true,"email_count":3}`)
 	f(`{"emails":["a","b"]}`, `{"emails":["PN@pseudonym.invalid","PN@pseudonym.invalid"]}`)
+	f(`{"billing_address":{"line":"1 Main St","city":"Ulm","phone":"x"}}`, `{"billing_address":{"line":"[address]","city":"Ulm","phone":"[phone]"}}`)
+	f(`{"delivery_address":{"note":"left of the door","city":"Ulm"}}`, `{"delivery_address":{"note":"left of the door","city":"Ulm"}}`) // declared
 	// By value.
 	f(`{"comment":"write to ann@example.com or bob@example.org!"}`, `{"comment":"write to PN@pseudonym.invalid or PN@pseudonym.invalid!"}`)
 	f(`{"note":{"deep":["from 203.0.113.77"]}}`, `{"note":{"deep":["from 203.0.113.0"]}}`)
@@ -308,12 +311,37 @@ func TestAnEventThatCannotBeMaskedIsHeldBackWithoutItsValues(t *testing.T) {
 	unknown := failure("no_key")
 	delete(unknown, "event.failure.schema")
 	f("a name that nobody knows", oneEvent(t, "ann_lee_did_it", `{"log.record.uid":"id-1","x":"ann@example.com"}`), true, unknown, "")
-	deep := oneEvent(t, "signed_up", `{"log.record.uid":"id-1","note":"Ann Lee"}`)
-	v := recordOf(deep).Attributes().PutEmpty("deep")
-	for range maxDepth + 1 {
-		v = v.SetEmptySlice().AppendEmpty()
+}
+
+func TestAValueThatNestsTooDeepIsTakenOut(t *testing.T) {
+	f := func(attributes string, levels int, want map[string]any) {
+		t.Helper()
+		ld := oneEvent(t, "e", attributes)
+		v := recordOf(ld).Attributes().PutEmpty("deep")
+		for range levels {
+			v = v.SetEmptySlice().AppendEmpty()
+		}
+		v.SetStr("ann@example.com")
+		out := process(t, hostOf(nil, nil), ld, nil)
+		have := recordOf(out).Attributes().AsRaw()
+		for depth, at := 0, have["deep"]; at != nil; depth++ {
+			inner, ok := at.([]any)
+			if !ok {
+				require.Equal(t, levels, depth)
+				require.Equal(t, "[email]", at)
+				delete(have, "deep")
+				break
+			}
+			at = inner[0]
+		}
+		require.Equal(t, want, have)
 	}
-	f("too deep", deep, false, failure("too_deep"), "signed_up")
+	f(`{"x":"bob@example.com"}`, 1000, map[string]any{"x": "[email]"})
+	f(`{"x":"bob@example.com"}`, maxDepth, map[string]any{"x": "[email]"})
+	f(`{"x":"bob@example.com"}`, maxDepth+1, map[string]any{"x": "[email]", "deep": nil, "event.failure.stage": "masking", "event.failure.reason": "too_deep",
+		"event.failure.processor": "pii_masking"})
+	f(`{"event.failure.stage":"validation","event.failure.reason":"too_deep","event.failure.pointer":"/deep"}`, maxDepth+1,
+		map[string]any{"deep": nil, "event.failure.stage": "validation", "event.failure.reason": "too_deep", "event.failure.pointer": "/deep"})
 }
 
 func TestWhateverGoesWrongInMaskingHoldsTheEventBack(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/millrace/millrace/internal/schema"
 )
 
-// maxDepth is how deep values are followed. What nests deeper cannot be masked, and is held back.
-const maxDepth = 1000
+// maxDepth is how deep values are followed, as deep as a failed event is kept. What nests deeper cannot be masked, and does not pass.
+const maxDepth = 10_000
 
 var errTooDeep = errors.New("a value nests too deep to be masked")
 
@@ -49,7 +49,7 @@ func (pl *place) name(plan *keyPlan) {
 		pl.class, pl.rule, pl.exact = classOf(tag), "schema", true
 		return
 	}
-	if plan.class != "" && (pl.class == "" || plan.own) && !pl.exact {
+	if plan.class != "" && (!pl.exact || plan.own && pl.rule != "schema") {
 		pl.class, pl.rule, pl.exact = plan.class, plan.rule, plan.own
 	}
 }
@@ -92,6 +92,11 @@ func (w *work) mapValue(v event.Value, pl *place, depth int) error {
 	if depth >= maxDepth {
 		return errTooDeep
 	}
+	of := *pl
+	if of.class != "" && !of.exact && of.depth > 0 && w.schema != nil && w.forms.declares(w.schema, w.path[:of.depth]) {
+		of.class, of.rule = "", "" // a schema that says what is in the object says what of it is personal
+	}
+	pl = &of
 	dirty := false
 	for key, m := range v.Members {
 		plan := w.plans.of(pl.parent(w), key)
@@ -112,6 +117,9 @@ func (w *work) mapValue(v event.Value, pl *place, depth int) error {
 // member has its own frame, so that no place need be in memory for longer.
 func (w *work) member(key string, plan *keyPlan, m event.Value, pl *place, depth int) error {
 	sub := pl.below(w, key, plan)
+	if !sub.exact && plan.class == "" && coarse[key] {
+		sub.class, sub.rule = "", ""
+	}
 	return w.value(m, &sub, depth+1)
 }
 

@@ -32,6 +32,7 @@ type work struct {
 	path   []string       // of keys, to the property at hand
 	hits   int            // values found in it so far
 	wrong  error
+	deep   bool // a value was taken out of it that nests too deep
 
 	events     int   // of the batch
 	suppressed []int // indexes of events of erased persons, rising
@@ -113,7 +114,7 @@ func subjectOf(e *event.Event) (subjectkey.Subject, bool) {
 
 // event masks one event, or holds it back.
 func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
-	w.schema, w.hits, w.wrong = nil, 0, nil
+	w.schema, w.hits, w.wrong, w.deep = nil, 0, nil, false
 	w.target = masking.Target{Tenant: e.Tenant}
 	if w.people != nil {
 		if s, named := subjectOf(e); named {
@@ -136,6 +137,11 @@ func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
 	switch {
 	case err != nil:
 		w.holdBack(e, err, sealed)
+	case w.deep:
+		w.tally.event(heldBack, reasonTooDeep)
+		if !w.p.cfg.DryRun {
+			e.Fail(event.Failure{Stage: event.StageMasking, Reason: reasonTooDeep, Processor: w.p.id}) // if it was not failed before
+		}
 	case sealed:
 		w.tally.event(sealedOutcome, "")
 	case w.hits > 0:
@@ -200,7 +206,13 @@ func (w *work) record(e *event.Event, known bool) error {
 		if plan.ignore {
 			continue
 		}
-		if err := w.attribute(e, key, v, plan, personal, known); err != nil {
+		switch err := w.attribute(e, key, v, plan, personal, known); {
+		case errors.Is(err, errTooDeep):
+			w.deep = true
+			if !w.p.cfg.DryRun {
+				v.SetNull()
+			}
+		case err != nil:
 			return err
 		}
 	}
@@ -400,12 +412,13 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, keyring.ErrNoKey), errors.Is(err, subjectkey.ErrUnknown):
 		return "no_key"
-	case errors.Is(err, errTooDeep):
-		return "too_deep"
 	case errors.Is(err, errInternal):
 		return "internal_error"
 	}
 	return "cannot_mask"
 }
 
-const reasonErased = "erased"
+const (
+	reasonErased  = "erased"
+	reasonTooDeep = "too_deep"
+)

@@ -23,7 +23,7 @@ const common = `{
 // apart takes the engine out of the collector. The tables then have a partition for each tenant and remember little, so
 // that INSERTs are several blocks and the bound on them counts.
 const (
-	apart       = `{service: {extensions: [schema_registry, state_store]}}`
+	apart       = `{service: {extensions: [schema_registry, state_store, key_store]}}`
 	smallWindow = `, deduplication: {window: 1000}, events: {partition_by: tenant_id}`
 )
 

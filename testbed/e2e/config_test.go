@@ -23,6 +23,9 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	blocked := taken.Addr().String()
 
+	short := filepath.Join(t.TempDir(), "short")
+	require.NoError(t, os.WriteFile(short, []byte("too short"), 0o600))
+
 	for _, c := range []struct {
 		name    string
 		overlay string
@@ -51,6 +54,16 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 			[]string{"schema_validation", "registry", `"schema_registry/other"`, "define it under extensions"}},
 		{"unknown policy", `processors::schema_validation::unknown_events: drop`,
 			[]string{"processors::schema_validation", "unknown_events", `"drop"`, "accept, fail or refuse"}},
+		{"masking's registry that is not there", `processors::pii_masking::registry: schema_registry/other`,
+			[]string{"pii_masking", "registry", `"schema_registry/other"`, "define it under extensions"}},
+		{"masking's key store that is not there", `processors::pii_masking::key_store: key_store/other`,
+			[]string{"pii_masking", "key_store", `"key_store/other"`, "define it under extensions"}},
+		{"masking by an action that is none", `processors::pii_masking::actions::email: {action: hide}`,
+			[]string{"processors::pii_masking", "actions::email", `"hide"`, "pseudonym"}},
+		{"sealing without a repair key", `processors::pii_masking::seal_failed: true`,
+			[]string{"pii_masking", "seal_failed", "repair_key", "millrace keys repair-pair"}},
+		{"key of a source that is none", `extensions::key_store::keys: [{id: k1}]`, []string{"extensions::key_store", "k1", "file, env and transit"}},
+		{"key that is too short", `extensions::key_store::keys: [{id: k1, file: ` + short + `}]`, []string{"keys", "k1", "openssl rand"}},
 		{"no write key", `receivers::segment::write_keys: []`, []string{"receivers::segment", "write_keys is empty", "list at least one"}},
 		{"empty write key", `receivers::segment::write_keys: [{key: "", tenant: a}]`, []string{"receivers::segment", "write_keys[0].key is empty", "give a key"}},
 		{"write key twice", `receivers::segment::write_keys: [{key: a, tenant: x}, {key: a, tenant: y}]`,
@@ -127,9 +140,9 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 
 	t.Run("two collectors on one data directory", func(t *testing.T) {
 		first := start(t)
-		f := func(overlay overlay, want ...string) {
+		f := func(overlays []overlay, want ...string) {
 			t.Helper()
-			second := newInstance(t, overlay)
+			second := newInstance(t, overlays...)
 			env := map[string]string{"MILLRACE_DATA_DIR": first.data, "MILLRACE_SCHEMA_DIR": second.schema}
 			for name, addr := range freePlaces(t) {
 				env[name] = addr
@@ -139,13 +152,24 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 			requireOneLine(t, p.said(), want)
 			require.NoError(t, first.ready())
 		}
-		other := func(what string) string { return filepath.Join(t.TempDir(), what) }
-		f(overlay("extensions::clickhouse_engine::data_dir: "+other("clickhouse")), first.data, "another process uses the directory", "its own directory")
-		f(overlay("extensions::state_store::directory: "+other("state")), "data_dir", first.data, fmt.Sprintf("process %d", first.PID()), "directory of its own")
-		f(overlay(fmt.Sprintf("{extensions: {state_store: {directory: %q}, clickhouse_engine: {data_dir: %q}}, exporters: {parquet: {staging: {directory: %q}}}}",
-			other("state"), other("clickhouse"), other("staging"))), filepath.Join(first.data, "log"), "in use by another process", "its own directory")
-		f(overlay(fmt.Sprintf("{extensions: {state_store: {directory: %q}, clickhouse_engine: {data_dir: %q}}, connectors: {event_log: {directory: %q}}}",
-			other("state"), other("clickhouse"), other("log"))), filepath.Join(first.data, "staging"), "is used by another exporter or collector", "a directory of its own")
+		// others give the second one directories of its own, but for one.
+		others := func(but string) (o []overlay) {
+			for what, place := range map[string]string{
+				"clickhouse": "extensions: {clickhouse_engine: {data_dir: %q}}", "state": "extensions: {state_store: {directory: %q}}",
+				"audit": "extensions: {key_store: {audit: {directory: %q}}}", "log": "connectors: {event_log: {directory: %q}}",
+				"staging": "exporters: {parquet: {staging: {directory: %q}}}",
+			} {
+				if what != but {
+					o = append(o, overlay(fmt.Sprintf(place, filepath.Join(t.TempDir(), what))))
+				}
+			}
+			return o
+		}
+		f(others("state"), first.data, "another process uses the directory", "its own directory")
+		f(others("clickhouse"), "data_dir", first.data, fmt.Sprintf("process %d", first.PID()), "directory of its own")
+		f(others("audit"), filepath.Join(first.data, "audit"), "another process writes the audit log", "another directory")
+		f(others("log"), filepath.Join(first.data, "log"), "in use by another process", "its own directory")
+		f(others("staging"), filepath.Join(first.data, "staging"), "is used by another exporter or collector", "a directory of its own")
 	})
 }
 

@@ -172,7 +172,7 @@ func TestTwoPipelinesIntoOneExporterStoreEachEventOnceEach(t *testing.T) {
 func TestTwoLogsOfOneConfigurationIntoOneTableSwallowNothing(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Start(t)
-	overlays := []overlay{"service::extensions: [schema_registry, state_store]", "exporters::clickhouse_events::deduplication::writers: 2"}
+	overlays := []overlay{"service::extensions: [schema_registry, state_store, key_store]", "exporters::clickhouse_events::deduplication::writers: 2"}
 	elsewhere := map[string]string{"MILLRACE_CLICKHOUSE_TCP": engine.TCPAddr, "MILLRACE_CLICKHOUSE_HTTP": engine.HTTPAddr}
 	var both [2]*instance
 	for n := range both {

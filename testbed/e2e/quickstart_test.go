@@ -204,7 +204,7 @@ func segmentEnvelope(t *testing.T, i *instance) {
 	require.Equal(t, http.StatusOK, status, answer)
 	require.JSONEq(t, `{"success": true}`, answer)
 	require.Equal(t, `Product Reviewed|2026-01-02 03:04:05.678000000|u-1|a-1|<nil>|dev|web|product_reviewed|1|||`+
-		`5|true|192.0.2.1|track|somebody else's|another|dev`, i.one(t, `SELECT event_name, event_time, user_id, anonymous_id, session_id, tenant_id, source,
+		`5|true|192.0.2.0|track|somebody else's|another|dev`, i.one(t, `SELECT event_name, event_time, user_id, anonymous_id, session_id, tenant_id, source,
 		schema_name, schema_version, trace_id, span_id, stars, verified_purchase, properties.segment.context.ip, properties.segment.type,
 		properties.tenant.id, properties.properties.user.id, JSONExtractString(resource, 'tenant.id') FROM events WHERE event_id = '%s'`, track))
 	require.Equal(t, `page|a-2|Home|true`, i.one(t, `SELECT event_name, anonymous_id, properties.name,

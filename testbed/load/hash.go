@@ -41,7 +41,10 @@ func hashProps(props []prop, buf []byte) (uint64, []byte) {
 		if personal[p.key.name] {
 			continue
 		}
-		if p.key.name == address && p.val.kind == kindObject {
+		if p.key.name == address {
+			if p.val.kind != kindObject {
+				continue // spoiled: all of it is an address then
+			}
 			p.val = withoutPersonal(p.val)
 		}
 		buf = append(buf[:0], p.key.name...)
@@ -64,7 +67,11 @@ func HashProperties(props map[string]any) (uint64, error) {
 		if personal[k] {
 			continue
 		}
-		if inner, ok := v.(map[string]any); ok && k == address {
+		if k == address {
+			inner, ok := v.(map[string]any)
+			if !ok {
+				continue
+			}
 			inner = maps.Clone(inner)
 			maps.DeleteFunc(inner, func(k string, _ any) bool { return personalInAddress[k] })
 			v = inner
