@@ -53,7 +53,7 @@ func (s *scanner) assignment(i int) int {
 	if class == 0 || !s.wants(class) {
 		return i + 1
 	}
-	return s.assigned(i+1, text[i], class, start)
+	return s.assigned(i+1, text[i], class)
 }
 
 // secretEnding is a quick look at the last letters of a name, so that not each name in a text is read.
@@ -76,7 +76,7 @@ func secretEnding(name string) bool {
 }
 
 // assigned finds the value that begins at start or behind blanks and a quotation mark; sign is ':' or '='.
-func (s *scanner) assigned(start int, sign byte, class Hint, name int) int {
+func (s *scanner) assigned(start int, sign byte, class Hint) int {
 	text := s.text
 	i := start
 	if i < len(text) && (text[i] == '>' || text[i] == '=') {

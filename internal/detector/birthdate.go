@@ -82,7 +82,7 @@ func isDay(year, month, day int) bool {
 
 // dayAndMonth finds a date of birth whose month is a word and whose day is the number that begins at start: "12 May 1990", "12. Mai 1990",
 // "12 de mayo de 1990", "May 12th, 1990", "12-May-1990".
-func (s *scanner) dayAndMonth(start, end int) int {
+func (s *scanner) dayAndMonth(start int) int {
 	text := s.text
 	i, day := start, 0
 	for i < len(text) && isDigit(text[i]) && i-start < 3 {
@@ -187,6 +187,8 @@ func isMonth(word string) bool {
 }
 
 // months are the names of months as they stand in dates.
+//
+//nolint:misspell // they are of many languages
 var months = func() map[string]bool {
 	all := map[string]bool{}
 	for _, w := range strings.Fields(`

@@ -3,7 +3,7 @@
 package detector
 
 import (
-	"strings"
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -174,7 +174,7 @@ func (s *scanner) beside(start int, keywords []string) bool {
 	}
 	s.steps += n
 	for _, k := range keywords {
-		if containsWord(string(buf[:n]), k) {
+		if containsWord(buf[:n], k) {
 			return true
 		}
 	}
@@ -200,7 +200,7 @@ func (s *scanner) named(end int, keywords []string) bool {
 	}
 	s.steps += n
 	for _, k := range keywords {
-		if n >= len(k) && containsWord(string(buf[:n]), k) {
+		if n >= len(k) && containsWord(buf[:n], k) {
 			return true
 		}
 	}
@@ -208,18 +208,19 @@ func (s *scanner) named(end int, keywords []string) bool {
 }
 
 // containsWord says whether word stands in text with no letter or digit on either side.
-func containsWord(text, word string) bool {
-	for at := 0; ; {
-		i := strings.Index(text[at:], word)
-		if i < 0 {
+func containsWord(text []byte, word string) bool {
+	n := len(word)
+	for i := 0; i+n <= len(text); i++ {
+		at := bytes.IndexByte(text[i:len(text)-n+1], word[0])
+		if at < 0 {
 			return false
 		}
 		i += at
-		end := i + len(word)
+		end := i + n
 		// A letter beyond ASCII may stand before: scripts without blanks.
-		if (i == 0 || classOf[text[i-1]]&(bitDigit|bitLetter) == 0) && (end == len(text) || classOf[text[end]]&bitLetter == 0) {
+		if string(text[i:end]) == word && (i == 0 || classOf[text[i-1]]&(bitDigit|bitLetter) == 0) && (end == len(text) || classOf[text[end]]&bitLetter == 0) {
 			return true
 		}
-		at = end
 	}
+	return false
 }

@@ -81,15 +81,20 @@ func HintOf(key string) Hint {
 	}
 	var words [16]Hint
 	n := 0
-	splitKey(key, func(word []byte) {
-		h := wordHint(word, hintInKeys)
+	var buf [maxWord]byte
+	for i := 0; i < len(key); {
+		var word []byte
+		word, i = nextWord(key, i, &buf)
+		if len(word) == 0 {
+			continue
+		}
 		if n == len(words) {
 			copy(words[:], words[1:])
 			n--
 		}
-		words[n] = h
+		words[n] = wordHint(word, hintInKeys)
 		n++
-	})
+	}
 	return keyHint(words[:n])
 }
 
@@ -138,39 +143,30 @@ func keyHint(words []Hint) Hint {
 	return innocent
 }
 
-// splitKey calls f with each word of key in lower case. A word does not outlive the call. Digits end a word: "phone2", "ipv4".
-func splitKey(key string, f func(word []byte)) {
-	var buf [maxWord]byte
-	word := buf[:0]
-	flush := func() {
-		if len(word) > 0 {
-			f(word)
-			word = buf[:0]
-		}
-	}
+// nextWord reads the word of key at i into buf, in lower case, and returns it, empty where none begins there, and where to go on. Digits
+// end a word: "phone2", "ipv4".
+func nextWord(key string, i int, buf *[maxWord]byte) (word []byte, next int) {
+	word = buf[:0]
 	var before rune
-	for i := 0; i < len(key); {
+	for i < len(key) {
 		r, size := utf8.DecodeRuneInString(key[i:])
-		after := rune(0)
-		if i+size < len(key) {
-			after, _ = utf8.DecodeRuneInString(key[i+size:])
-		}
-		i += size
 		if r == utf8.RuneError && size == 1 || !unicode.IsLetter(r) && !unicode.IsMark(r) {
-			flush()
-			before = 0
-			continue
+			return word, i + size
 		}
-		// userIp, and IPAddress: the last capital of a run begins the next word.
-		if unicode.IsUpper(r) && (unicode.IsLower(before) || unicode.IsUpper(before) && unicode.IsLower(after)) {
-			flush()
+		if unicode.IsUpper(r) && before != 0 {
+			// userIp, and IPAddress: the last capital of a run begins the next word.
+			after, _ := utf8.DecodeRuneInString(key[i+size:])
+			if unicode.IsLower(before) || unicode.IsUpper(before) && unicode.IsLower(after) {
+				return word, i
+			}
 		}
 		before = r
-		if len(word)+utf8.UTFMax <= cap(buf) {
+		i += size
+		if len(word)+utf8.UTFMax <= len(buf) {
 			word = utf8.AppendRune(word, unicode.ToLower(r))
 		}
 	}
-	flush()
+	return word, i
 }
 
 // maxWord is the longest word that wordHint is asked of, in bytes. What is longer is cut.

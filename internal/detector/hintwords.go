@@ -9,6 +9,8 @@ import "strings"
 //
 // Some say it in keys only, or in texts only: a key "call" or "message" has anything, while "call 5551234567" has a number, and "at" ends
 // the name of a time ("created_at") but not what stands before one.
+//
+//nolint:misspell // they are of many languages
 var hintWords = func() map[string]Hint {
 	words := map[string]Hint{}
 	add := func(h Hint, list string) {

@@ -127,12 +127,11 @@ func (s *scanner) colons(start, end int) int {
 	for first > start && isHex(text[first-1]) && end-first <= maxGroup {
 		first--
 	}
-	if end-first > maxGroup || first > s.floor && first > 0 {
-		if end-first > maxGroup {
-			return 0
-		}
-		switch c := text[first-1]; {
-		case isAlnum(c), c == '_', c == '.', c == '-', c == ':', c == '%' && false:
+	if end-first > maxGroup {
+		return 0
+	}
+	if first > 0 && first > s.floor {
+		if c := text[first-1]; classOf[c] != 0 || c == ':' {
 			return 0
 		}
 	}
@@ -149,21 +148,18 @@ func (s *scanner) colons(start, end int) int {
 	for stop < len(text) {
 		c := text[stop]
 		if c == ':' {
-			if stop+1 < len(text) && text[stop+1] == ':' {
-				compressed++
-			} else if stop+1 >= len(text) || !isHex(text[stop+1]) {
+			if stop+1 == len(text) || text[stop+1] != ':' && !isHex(text[stop+1]) {
 				break
-			} else {
-				groups++
 			}
 			two = two && size == 2
 			size = 0
 			stop++
-			if compressed > 0 && stop < len(text) && text[stop] == ':' && text[stop-1] == ':' {
+			if text[stop] == ':' {
+				compressed++
 				stop++
-				if stop < len(text) && isHex(text[stop]) {
-					groups++
-				}
+			}
+			if stop < len(text) && isHex(text[stop]) {
+				groups++
 			}
 			continue
 		}
@@ -253,6 +249,9 @@ func (s *scanner) unicast(first int, tail bool, groups int) bool {
 	}
 	if n < 3 {
 		return v == 0x64 && groups >= 2 // 64:ff9b::, of translators
+	}
+	if groups >= 4 {
+		return true // no program has names of four short hexadecimal words
 	}
 	switch {
 	case v&0xe000 == 0x2000, v&0xfe00 == 0xfc00, v&0xff00 == 0xff00:

@@ -38,7 +38,7 @@ func (s *scanner) mixed(start, end int, all uint8) int {
 		}
 	}
 	if n <= 11 && isDigit(text[start]) && s.wants(hintBirth) && (n <= 4 || all&bitDash != 0 && n >= 9) {
-		if to := s.dayAndMonth(start, end); to > 0 {
+		if to := s.dayAndMonth(start); to > 0 {
 			return to
 		}
 	}
@@ -131,7 +131,8 @@ func (s *scanner) words(start, end int) int {
 			}
 		}
 		if ids && n < maxID {
-			joined := word > start && !s.spells(start, word) || i+1 < end && text[i] != '.' && classOf[text[i+1]] != 0 && all&bitLetter != 0 && text[i] == '_'
+			// A part of something longer is no ID of its own.
+			joined := word > start || i+1 < end && text[i] == '_'
 			if to := s.letteredID(word, i, joined); to > 0 {
 				i = max(i, to)
 			}
@@ -139,6 +140,3 @@ func (s *scanner) words(start, end int) int {
 	}
 	return max(end, s.floor)
 }
-
-// spells says that what stands before word in its token is no part of it: it is joined by '_', or by nothing.
-func (s *scanner) spells(start, word int) bool { return word == start }

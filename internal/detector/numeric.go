@@ -111,7 +111,7 @@ func (s *scanner) numeric(start, end int) int {
 		}
 	}
 	if n <= 2 && s.wants(hintBirth) {
-		if to := s.dayAndMonth(start, end); to > 0 {
+		if to := s.dayAndMonth(start); to > 0 {
 			return to
 		}
 	}
