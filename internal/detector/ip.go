@@ -33,10 +33,8 @@ func (s *scanner) ipv4(p *phrase, g int) int {
 		switch c := text[end]; {
 		case c == '_' || isLetter(c):
 			return 0
-		case (c == '-' || c == '+' || c == '.') && end+1 < len(text) && isLetter(text[end+1]):
-			if c != '.' || s.hint&hintIP == 0 && p.glued {
-				return 0 // 1.2.3.4-beta; 10.0.0.1.example.org goes with its host's name
-			}
+		case (c == '-' || c == '+') && end+1 < len(text) && isLetter(text[end+1]):
+			return 0 // 1.2.3.4-beta; but in 203.0.113.7.dyn.example.net an address stands
 		case c == '/':
 			if n, ok := prefixLength(text[end+1:], 32); ok && n < 32 && uint64(ip)&(1<<(32-n)-1) == 0 {
 				return 0 // a network
