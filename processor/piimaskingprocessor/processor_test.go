@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor/processortest"
@@ -459,7 +460,7 @@ func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 		t.Helper()
 		cfg := createDefaultConfig().(*Config)
 		change(cfg)
-		require.ErrorContains(t, cfg.Validate(), want)
+		require.ErrorContains(t, confmap.Validate(cfg), want)
 	}
 	f(func(c *Config) { c.Detectors.Classes = []string{"face"} }, `detectors::classes::0: "face" is none that is found by value`)
 	f(func(c *Config) { c.Detectors.Custom = []CustomConfig{{Name: "x", Class: "x", Pattern: "("}} }, "detectors: ")

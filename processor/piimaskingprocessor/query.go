@@ -77,7 +77,7 @@ func (w *work) param(name, value string, pl *place, level int) (edited, error) {
 	if plan.ignore {
 		return edited{text: value}, nil
 	}
-	encoded := strings.IndexByte(value, '%') >= 0 || strings.IndexByte(value, '+') >= 0
+	encoded := strings.IndexByte(value, '%') >= 0 // a '+' alone hides nothing
 	plain := value
 	if encoded {
 		var err error

@@ -266,7 +266,7 @@ func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
 	}
 	if pl.class == "" {
 		base := len(w.findings)
-		w.findings = w.p.detector.Find(w.findings, s, detector.HintOf("id"))
+		w.findings = w.p.detector.Find(w.findings, s, idHint)
 		if len(w.findings) == base {
 			return nil
 		}
@@ -290,6 +290,9 @@ func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
 	v.SetText(out.Text)
 	return nil
 }
+
+// idHint is that of an ID: what looks like a number of somebody's is most likely none.
+var idHint = detector.HintOf("id")
 
 // plain masks a text that is no attribute.
 func (w *work) plain(s, field string, hint detector.Hint, set func(string)) error {
