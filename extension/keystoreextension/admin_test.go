@@ -3,9 +3,17 @@
 package keystoreextension
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -15,6 +23,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/configtls"
 
 	"github.com/millrace/millrace/internal/audit"
 	"github.com/millrace/millrace/internal/masking"
@@ -340,4 +349,36 @@ func FuzzReadTokens(f *testing.F) {
 			require.Nil(t, findToken(list, ""))
 		}
 	})
+}
+
+func TestTheEndpointSpeaksTLS(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	block := func(name, kind string, b []byte) string {
+		return writeFile(t, filepath.Join(dir, name), string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b})))
+	}
+	w := startAdmin(t, func(c *Config) {
+		c.Admin.TLS = &configtls.ServerConfig{Config: configtls.Config{CertFile: block("c", "CERTIFICATE", der), KeyFile: block("k", "PRIVATE KEY", private)}}
+	})
+	certificate, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+w.admin.listener.Addr().String()+"/v1/keys", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+rootToken)
+	response, err := client.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, 200, response.StatusCode)
 }

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -370,4 +372,24 @@ func TestWhatACollectorRefusesIsSaid(t *testing.T) {
 	r := call(t, "", append(append([]string{"erase"}, flags...), "u-1", "u-2")...)
 	require.Equal(t, failed, r.code)
 	require.Contains(t, r.err, "Erased 0 of 2; asking again for those changes nothing.\nmillrace erase: it cannot be recorded\n")
+}
+
+func TestAnEndpointIsTrustedByItsCertificateOnly(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"values": [{"value": "ann"}]}`)
+	}))
+	t.Cleanup(s.Close)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
+	dir := t.TempDir()
+	file, ca := filepath.Join(dir, "token"), filepath.Join(dir, "ca.pem")
+	require.NoError(t, os.WriteFile(file, []byte("the-token"), 0o600))
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	args := []string{"detokenize", "--admin", s.URL, "--token-file", file, "--purpose", "p", "tk_1"}
+	r := call(t, "", args...)
+	require.Equal(t, failed, r.code)
+	require.Contains(t, r.err, "certificate")
+	require.Equal(t, "ann\n", works(t, "", append([]string{"detokenize", "--ca-file", ca}, args[1:]...)...))
+	require.Contains(t, call(t, "", append([]string{"detokenize", "--ca-file", file}, args[1:]...)...).err, "has none in PEM")
+	require.NoError(t, os.WriteFile(file, []byte("# none\n"), 0o600))
+	require.Contains(t, call(t, "", args...).err, "reading token")
 }
