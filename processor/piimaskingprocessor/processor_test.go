@@ -162,6 +162,9 @@ func TestWhatIsFoundIsMasked(t *testing.T) {
 	f(`{"comment":"write to ann@example.com or bob@example.org!"}`, `{"comment":"write to PN@pseudonym.invalid or PN@pseudonym.invalid!"}`)
 	f(`{"note":{"deep":["from 203.0.113.77"]}}`, `{"note":{"deep":["from 203.0.113.0"]}}`)
 	f(`{"order_id":"4111-0001-2222","total":12.5,"n":3}`, `{"order_id":"4111-0001-2222","total":12.5,"n":3}`)
+	// A key that says "a number" or "an ID" is not believed where there are sentences.
+	f(`{"x":"call me at +49 1512 3456789 please","y":"+49 1512 3456789 12"}`, `{"x":"call me at [phone] please","y":"+49 1512 3456789 12"}`)
+	f(`{"user.id":"pay it to DE89 3704 0044 0532 0130 00"}`, `{"user.id":"PN"}`)
 	// In JSON within a text, and in JSON within that.
 	f(`{"payload":"{\"email\":\"x\",\"n\":1,\"text\":\"to ann@example.com\"}"}`,
 		`{"payload":"{\"email\":\"PN@pseudonym.invalid\",\"n\":1,\"text\":\"to PN@pseudonym.invalid\"}"}`)

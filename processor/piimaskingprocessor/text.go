@@ -53,7 +53,7 @@ func (w *work) found(s string, pl *place, edits []edit) (edited, error) {
 		return edited{text: s}, nil
 	}
 	base := len(w.findings) // likewise
-	w.findings = w.p.detector.Find(w.findings, s, pl.hint)
+	w.findings = w.p.detector.Find(w.findings, s, hintFor(s, pl.hint))
 	found := w.findings[base:]
 	w.findings = w.findings[:base] // nothing below finds more
 	if len(found) == 0 && len(edits) == 0 {
@@ -100,6 +100,34 @@ func (w *work) found(s string, pl *place, edits []edit) (edited, error) {
 	b.WriteString(s[last:])
 	return edited{text: b.String(), changed: b.String() != s}, nil
 }
+
+// hintFor is what the key says of the text: nothing, where it calls it a number or an ID and somebody wrote sentences.
+func hintFor(s string, hint detector.Hint) detector.Hint {
+	if !hint.Innocent() {
+		return hint
+	}
+	words, letters := 0, 0
+	for i := 0; i <= len(s); i++ {
+		switch {
+		case i == len(s) || s[i] == ' ':
+			if letters >= 2 {
+				words++
+			}
+			letters = 0
+		case s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z' || s[i] >= 0x80:
+			letters++
+		case s[i] >= '0' && s[i] <= '9' || s[i] == '_':
+			letters = -len(s) // no word
+		}
+		if words == proseWords {
+			return 0
+		}
+	}
+	return hint
+}
+
+// proseWords is how many words of letters alone make prose.
+const proseWords = 3
 
 // piece masks a piece of a text: where nothing is to stand there, nothing does.
 func (w *work) piece(s string, hit *place) (string, error) {

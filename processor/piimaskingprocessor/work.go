@@ -266,7 +266,7 @@ func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
 	}
 	if pl.class == "" {
 		base := len(w.findings)
-		w.findings = w.p.detector.Find(w.findings, s, idHint)
+		w.findings = w.p.detector.Find(w.findings, s, hintFor(s, idHint))
 		if len(w.findings) == base {
 			return nil
 		}
