@@ -39,6 +39,8 @@ type Config struct {
 	// ClearSchema says whether events forget which schema they were found to have, so that schema_validation judges them
 	// anew: always, never, or auto, which is always for failed events and never for others.
 	ClearSchema string `mapstructure:"clear_schema"`
+	// RepairKeys are the files of the private keys that failed events were sealed to.
+	RepairKeys []string `mapstructure:"repair_keys"`
 	// Mapping reads files that the exporter did not write.
 	Mapping configoptional.Optional[MappingConfig] `mapstructure:"mapping"`
 
@@ -180,6 +182,14 @@ func (c *Config) Validate() error {
 	} {
 		if n.n < n.low || n.n > n.above {
 			fail("%s: %d is out of range: use %d to %d", n.field, n.n, n.low, n.above)
+		}
+	}
+	if len(c.RepairKeys) > 0 && c.Kind != parquetfile.KindFailedEvents {
+		fail("repair_keys: are for failed events: remove them, or use kind: failed_events")
+	}
+	for i, path := range c.RepairKeys {
+		if path == "" {
+			fail("repair_keys[%d]: is empty: name the file of a private repair key, such as r1.repair.key", i)
 		}
 	}
 	if c.Mapping.HasValue() {

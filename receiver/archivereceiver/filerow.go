@@ -4,6 +4,7 @@ package archivereceiver
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -18,6 +19,7 @@ import (
 const (
 	rowNotAnEvent = "not_an_event" // it failed when it was received: its sender's text is all there is
 	rowRaw        = "unreadable_raw"
+	rowSealed     = "sealed" // to a repair key that is not among repair_keys
 	rowResource   = "unreadable_resource"
 	rowProperties = "unreadable_properties"
 	rowTrace      = "unreadable_trace"
@@ -199,6 +201,8 @@ func (m *fileMap) restoreFailed(r *event.Restorer, cols []column, at rowPlace, r
 			d.SetID(at.id())
 		}
 		return len(*raw) + rowOverhead, ""
+	case errors.Is(err, event.ErrSealed):
+		return 0, rowSealed
 	case m.columnText(cols, m.stage) == event.StageReceive:
 		return 0, rowNotAnEvent
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/objectstore"
+	"github.com/millrace/millrace/internal/seal"
 	"github.com/millrace/millrace/internal/state"
 	"github.com/millrace/millrace/receiver/archivereceiver/internal/metadata"
 )
@@ -49,6 +50,7 @@ type archiveReceiver struct {
 
 	openSource func(context.Context) (objectstore.Store, error) // the configuration's; tests have others
 
+	repair    *seal.Keys // nil without repair_keys
 	host      component.Host
 	source    objectstore.Store
 	positions positions
@@ -94,6 +96,14 @@ func (r *archiveReceiver) Start(_ context.Context, host component.Host) error {
 	provider, isStore := ext.(state.Provider)
 	if !ok || !isStore || provider.Store() == nil {
 		return fmt.Errorf("state_store: %q %w", r.cfg.StateStore, errNoStateStore)
+	}
+	if len(r.cfg.RepairKeys) > 0 {
+		keys, err := seal.LoadKeys(r.cfg.RepairKeys...)
+		if err != nil {
+			return fmt.Errorf("repair_keys: %w", err)
+		}
+		r.repair = keys
+		r.log.Info("Opening sealed events", zap.Strings("repair_keys", keys.IDs()))
 	}
 	r.host = host
 	r.positions = positions{provider.Store(), r.id.String(), r.cfg.Job}

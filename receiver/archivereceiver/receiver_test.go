@@ -22,6 +22,7 @@ import (
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/objectstore"
 	"github.com/millrace/millrace/internal/schema"
+	"github.com/millrace/millrace/internal/seal"
 )
 
 func TestAnArchiveComesBackAsTheEventsThatWereWritten(t *testing.T) {
@@ -135,6 +136,61 @@ func TestWhatFailedWhenItWasReceivedIsNoEventAndSkipped(t *testing.T) {
 	_, times := w.sink.all()
 	require.Len(t, times, 11, "ten of 30 failed, and one of two more had its text; the other one was an event all the same")
 	w.counted("otelcol_receiver_archive_skipped_rows", rowNotAnEvent, 1)
+}
+
+// Sealed as pii_masking seals: of every other failed event nothing is left but its mark and ID.
+func TestSealedEventsAreOpenedByTheRepairKeyAndSkippedWithoutIt(t *testing.T) {
+	snap := shopSchemas(t)
+	private, err := seal.Generate("r1")
+	require.NoError(t, err)
+	other, err := seal.Generate("r2")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, private.Save(filepath.Join(dir, "r1")))
+	require.NoError(t, other.Save(filepath.Join(dir, "r2")))
+
+	logs := generated(t, snap, 30, 3)
+	plain := plog.NewLogs()
+	logs.CopyTo(plain)
+	var r event.Reader
+	r.Reset(event.FromLogs(logs))
+	sealed, n := 0, 0
+	for e := r.Next(); e != nil; e = r.Next() {
+		if !e.Failed {
+			continue
+		}
+		if n++; n%2 == 0 {
+			text, err := private.Public().Seal(nil, e.AppendRaw(nil))
+			require.NoError(t, err)
+			name := e.Name
+			e.Strip(func(key string) bool { return key == event.FieldID || event.PartOf(key) == event.PartFailure })
+			e.SetName(name)
+			e.SetSealed(string(text))
+			sealed++
+		}
+	}
+	require.Equal(t, 5, sealed)
+	files := lake(t, snap, logs, 100)
+
+	w := newWorld(t, files)
+	w.cfg.Kind, w.cfg.RepairKeys = "failed_events", []string{filepath.Join(dir, "r2"), filepath.Join(dir, "r1")}
+	w.run()
+	got, _ := w.sink.all()
+	require.Equal(t, stories(t, plain, false, func(e *event.Event) bool { return e.Failed }), stories(t, got, false, all))
+
+	for _, keys := range [][]string{nil, {filepath.Join(dir, "r2")}} {
+		w = newWorld(t, files)
+		w.cfg.Kind, w.cfg.RepairKeys = "failed_events", keys
+		w.run()
+		_, times := w.sink.all()
+		require.Len(t, times, 5)
+		w.counted("otelcol_receiver_archive_skipped_rows", rowSealed, 5)
+	}
+
+	w = newWorld(t, files)
+	w.cfg.Kind, w.cfg.RepairKeys = "failed_events", []string{filepath.Join(dir, "none")}
+	_, err = w.begin()
+	require.ErrorContains(t, err, "repair_keys: ")
 }
 
 func TestAJobReadsWhatItsSelectionIsAbout(t *testing.T) {

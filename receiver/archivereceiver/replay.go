@@ -204,6 +204,9 @@ func (f *fileReader) attempt(ctx context.Context) (err error) {
 	}
 	f.restorer = event.NewRestorer()
 	f.restorer.DropSchema = f.r.selection.clearSchema
+	if f.r.repair != nil {
+		f.restorer.Unseal = f.r.repair.Open
+	}
 	f.next, f.size, f.skipped, f.budget = f.at, 0, map[string]int64{}, pages.NewBudget(fileMemory)
 	first := int64(0)
 	for g := range f.file.RowGroups() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/testbed/disksearch"
 	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/lag"
 	"github.com/millrace/millrace/testbed/lake"
@@ -248,4 +250,35 @@ func TestAMendedSchemaRepairsTheFailedEventsOfADay(t *testing.T) {
 	same("events", "")
 	same("failed_events", " WHERE event_id NOT IN (SELECT event_id FROM analytics.events)")
 	require.Zero(t, count("(SELECT event_id, toJSONString(properties) FROM events EXCEPT SELECT event_id, toJSONString(properties) FROM rebuilt.events)"))
+}
+
+// Failed events are stored sealed, and repaired by who has the private key.
+func TestSealedEventsAreRepairedWithThePrivateKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, err := exec.Command(filepath.Join(root(), "bin", "millrace"), "keys", "repair-pair", "r1", dir).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	i := startLake(t, "1s", "extensions::schema_registry::reload_interval: 100ms", "processors::pii_masking::seal_failed: true",
+		overlay("extensions::key_store::repair_key::public_key_file: "+filepath.Join(dir, "r1.repair.pub")))
+	ld, records := events()
+	const secret = "Zq Nobody Knows"
+	for n := range 5 {
+		lr := addValid(records, fmt.Sprint("sealed-", n))
+		lr.Attributes().PutStr("signup_method", "by pigeon")
+		lr.Attributes().PutStr("comment", secret)
+	}
+	require.NoError(t, sendGRPC(i, ld))
+	i.awaitFiles(t, i.lake())
+	require.Equal(t, "5", i.one(t, "SELECT countIf(startsWith(raw, 'millrace-sealed:v1:r1:')) FROM failed_events WHERE keyword = 'enum' AND startsWith(event_id, 'sealed-')"))
+	finds, err := disksearch.Search(filepath.Dir(i.data), []string{secret})
+	require.NoError(t, err)
+	require.Empty(t, finds.In)
+
+	text, err := os.ReadFile(filepath.Join(i.schema, "signed_up.v1.json"))
+	require.NoError(t, err)
+	putSchema(t, i, "signed_up.v1.json", strings.ReplaceAll(string(text), `"enum": [`, `"enum": ["by pigeon", `))
+	i.run(t, "without", "failed_events")
+	require.Equal(t, "0", i.one(t, "SELECT count() FROM events"))
+	i.run(t, "with", "failed_events", "REPROCESS_REPAIR_KEYS=["+filepath.Join(dir, "r1.repair.key")+"]")
+	require.Equal(t, "5", i.one(t, "SELECT countIf(properties.comment = '%s' AND startsWith(email, 'pn_k1_')) FROM events WHERE signup_method = 'by pigeon'", secret))
 }
