@@ -50,6 +50,14 @@ SELECT properties.experiment::String AS variant, uniq(anonymous_id) AS visitors,
        round(100 * orders / visitors, 2) AS percent
 FROM events WHERE variant != ''
 GROUP BY variant ORDER BY variant`},
+	{"Who signed up? (what is personal was masked before it was stored)", `
+SELECT email, full_name, phone, birth_date
+FROM events WHERE event_name = 'signed_up' AND birth_date IS NOT NULL
+ORDER BY event_time LIMIT 3`},
+	{"And how many of them bought? (pseudonyms still join)", `
+SELECT uniqExact(email) AS signed_up,
+       uniqExactIf(email, email IN (SELECT email FROM events WHERE event_name = 'order_completed')) AS bought
+FROM events WHERE event_name = 'signed_up'`},
 	{"Which events failed, and why?", `
 SELECT reason, pointer, count() AS events, any(event_name) AS such_as
 FROM failed_events
