@@ -53,7 +53,7 @@ func (w *work) maskID(e *event.Event) (err error) {
 	}()
 	for key, v := range e.Attributes {
 		if key == event.FieldID {
-			if err := w.identity(key, v, w.plans.of("", key)); err != nil {
+			if err := w.identity(v, w.plans.of("", key)); err != nil {
 				return err
 			}
 		}
@@ -62,7 +62,7 @@ func (w *work) maskID(e *event.Event) (err error) {
 }
 
 // sealEvent replaces the values of a failed event by one sealed text. Its ID and failure are masked as of any event afterwards.
-func (w *work) sealEvent(e *event.Event, known bool) error {
+func (w *work) sealEvent(e *event.Event) error {
 	text, err := w.sealedText(e)
 	if err != nil {
 		return err

@@ -133,13 +133,13 @@ const proseWords = 3
 func (w *work) piece(s string, hit *place) (string, error) {
 	action := w.p.action(hit.class)
 	out, err := w.mask(action, masking.Value{Text: s}, hit.class, masking.Any)
-	if err != nil && !errors.Is(err, masking.ErrDrop) {
+	switch {
+	case errors.Is(err, masking.ErrDrop):
+		out.Text = ""
+	case err != nil:
 		return "", err
 	}
 	w.count(hit, action.Kind())
-	if err != nil {
-		return "", nil
-	}
 	return out.Text, nil
 }
 

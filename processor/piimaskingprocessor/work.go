@@ -127,7 +127,7 @@ func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
 	}
 	sealed, err := false, error(nil)
 	if e.Failed && w.p.cfg.SealFailed && !w.p.cfg.DryRun && e.Sealed() == "" {
-		if err = w.sealEvent(e, known); err == nil {
+		if err = w.sealEvent(e); err == nil {
 			sealed = true
 		}
 	}
@@ -236,7 +236,7 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 	case event.PartContext:
 		pl.name(plan)
 	case event.PartIdentity:
-		return w.identity(key, v, plan)
+		return w.identity(v, plan)
 	case event.PartName:
 		if known && v.Str() == e.Name {
 			return nil
@@ -255,7 +255,7 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 
 // identity masks an ID as a whole or not at all: two IDs must never become one, and what names a person in one event must name them
 // in the next.
-func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
+func (w *work) identity(v event.Value, plan *keyPlan) error {
 	pl := place{hint: plan.hint, field: plan.field, class: plan.class, rule: plan.rule}
 	if v.Kind() != event.KindString {
 		return w.value(v, &pl, 0) // a number; what nests is a property's text
@@ -276,18 +276,18 @@ func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
 	}
 	action := w.p.identityAction(pl.class)
 	out, err := w.mask(action, masking.Value{Text: s}, pl.class, masking.Any)
-	if err != nil && !errors.Is(err, masking.ErrDrop) {
+	drop := errors.Is(err, masking.ErrDrop)
+	if err != nil && !drop {
 		return err
 	}
 	w.count(&pl, action.Kind())
-	if w.p.cfg.DryRun {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case w.p.cfg.DryRun:
+	case drop:
 		v.SetNull()
-		return nil
+	default:
+		v.SetText(out.Text)
 	}
-	v.SetText(out.Text)
 	return nil
 }
 
@@ -380,7 +380,7 @@ func (w *work) guardedSource(s event.Source) (err error) {
 			pl.name(plan)
 		}
 		if plan.part == event.PartIdentity {
-			err = w.identity(key, v, plan)
+			err = w.identity(v, plan)
 		} else {
 			err = w.value(v, &pl, 0)
 		}
