@@ -156,7 +156,7 @@ func (r *jsonReader) value(content, class, rule string) (edited, error) {
 
 // member takes up a key.
 func (r *jsonReader) member(from, to int, key string) error {
-	r.key = r.w.plans.of("", key)
+	r.key = r.w.plans.of(nil, key)
 	if !r.key.dirty {
 		return nil
 	}

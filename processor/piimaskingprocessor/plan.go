@@ -34,15 +34,19 @@ const maxPlans = 8192
 
 func newPlanner(p *piiMasking) planner { return planner{p: p, plans: map[string]*keyPlan{}} }
 
-// of returns the plan of a key that stands below parent, "" for an attribute's. Patterns with levels see the path.
-func (n *planner) of(parent, key string) *keyPlan {
-	if parent == "" || !n.p.paths {
+// of returns the plan of a key that stands below others, none for an attribute's. Patterns with levels see all of them.
+func (n *planner) of(above []string, key string) *keyPlan {
+	if len(above) == 0 || !n.p.paths {
 		if plan := n.plans[key]; plan != nil {
 			return plan
 		}
 		return n.keep(key, key)
 	}
-	n.path = append(append(append(n.path[:0], parent...), '.'), key...)
+	n.path = n.path[:0]
+	for _, name := range above {
+		n.path = append(append(n.path, name...), '.')
+	}
+	n.path = append(n.path, key...)
 	if plan := n.plans[string(n.path)]; plan != nil {
 		return plan
 	}
@@ -64,6 +68,9 @@ func (n *planner) keep(path, key string) *keyPlan {
 	}
 	if plan.part == event.PartIdentity && !plan.own {
 		plan.class = "" // an ID is a name for somebody by purpose: "user.id" is what events are joined by
+	}
+	if len(path) > maxKey {
+		return plan // no name: what is kept is bounded in bytes too
 	}
 	if len(n.plans) >= maxPlans {
 		clear(n.plans)

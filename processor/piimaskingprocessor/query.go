@@ -73,7 +73,7 @@ func (w *work) param(name, value string, pl *place, level int) (edited, error) {
 			name = plain
 		}
 	}
-	plan := w.plans.of("", strings.TrimRight(name, "[]"))
+	plan := w.plans.of(nil, strings.TrimRight(name, "[]"))
 	if plan.ignore {
 		return edited{text: value}, nil
 	}

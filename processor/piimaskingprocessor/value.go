@@ -4,6 +4,7 @@ package piimaskingprocessor
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/millrace/millrace/internal/detector"
 	"github.com/millrace/millrace/internal/event"
@@ -24,16 +25,24 @@ type place struct {
 	exact bool // by schema or configuration: it holds for values of all types
 	hint  detector.Hint
 	field string
-	depth int // keys of w.path that lead here; 0 where no schema says what columns hold
+	// property says that schemas describe what is there.
+	property bool
+	depth    int // keys of w.path that lead here; 0 for what is no attribute
 }
+
+// anyKey stands in fields for keys that nothing vouches for.
+const anyKey = ".*"
 
 // below returns the place of a member.
 func (pl *place) below(w *work, key string, plan *keyPlan) place {
-	sub := place{at: pl.at.Member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field}
-	if pl.field != otherField && plan.field != otherField {
-		sub.field = w.join(pl.field, plan.field)
-	} else {
+	sub := place{at: pl.at.Member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field, property: pl.property}
+	switch {
+	case pl.field == otherField || plan.field == otherField:
 		sub.field = otherField
+	case plan.class != "" || sub.at.Class() != "":
+		sub.field = w.join(pl.field, plan.field)
+	case !strings.HasSuffix(pl.field, anyKey):
+		sub.field = w.join(pl.field, anyKey[1:]) // a key within an object may be somebody's name
 	}
 	if pl.depth > 0 {
 		w.path = append(w.path[:pl.depth], key)
@@ -93,13 +102,13 @@ func (w *work) mapValue(v event.Value, pl *place, depth int) error {
 		return errTooDeep
 	}
 	of := *pl
-	if of.class != "" && !of.exact && of.depth > 0 && w.schema != nil && w.forms.declares(w.schema, w.path[:of.depth]) {
+	if of.class != "" && !of.exact && of.column(w) && w.forms.declares(w.schema, w.path[:of.depth]) {
 		of.class, of.rule = "", "" // a schema that says what is in the object says what of it is personal
 	}
 	pl = &of
 	dirty := false
 	for key, m := range v.Members {
-		plan := w.plans.of(pl.parent(w), key)
+		plan := w.plans.of(w.path[:pl.depth], key)
 		if plan.ignore {
 			continue
 		}
@@ -123,13 +132,8 @@ func (w *work) member(key string, plan *keyPlan, m event.Value, pl *place, depth
 	return w.value(m, &sub, depth+1)
 }
 
-// parent is the path that patterns with levels see.
-func (pl *place) parent(w *work) string {
-	if !w.p.paths {
-		return ""
-	}
-	return pl.field
-}
+// column says whether a schema says what columns there are for the place.
+func (pl *place) column(w *work) bool { return w.schema != nil && pl.property && pl.depth > 0 }
 
 func (w *work) stringValue(v event.Value, pl *place) error {
 	s := v.Str()
@@ -244,7 +248,7 @@ func (w *work) mask(action masking.Action, in masking.Value, class string, form 
 
 // formOf is what the column of a declared property can hold.
 func (w *work) formOf(pl *place) masking.Form {
-	if pl.depth == 0 || w.schema == nil {
+	if !pl.column(w) {
 		return masking.Any
 	}
 	return w.forms.of(w.schema, w.path[:pl.depth])

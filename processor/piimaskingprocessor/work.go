@@ -201,7 +201,7 @@ func (w *work) record(e *event.Event, known bool) error {
 	}
 	dirty := false
 	for key, v := range e.Attributes {
-		plan := w.plans.of("", key)
+		plan := w.plans.of(nil, key)
 		dirty = dirty || plan.dirty
 		if plan.ignore {
 			continue
@@ -223,15 +223,14 @@ func (w *work) record(e *event.Event, known bool) error {
 }
 
 func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPlan, personal *schema.Personal, known bool) error {
-	pl := place{hint: plan.hint, field: plan.field}
+	w.path = append(w.path[:0], key)
+	pl := place{hint: plan.hint, field: plan.field, depth: 1}
 	switch plan.part {
 	case event.PartProperty:
 		if pl.at = personal.Member(key); pl.at == nil && personal.Class() != "" {
 			pl.class, pl.rule, pl.exact = classOf(personal.Class()), "schema", true
 		}
-		if w.schema != nil {
-			w.path, pl.depth = append(w.path[:0], key), 1
-		}
+		pl.property = true
 		pl.name(plan)
 	case event.PartContext:
 		pl.name(plan)
@@ -314,7 +313,7 @@ func (w *work) pointer(v event.Value, pl *place) error {
 
 // renamed is what a key with something personal in it becomes.
 func (w *work) renamed(key string) string {
-	if plan := w.plans.of("", key); !plan.dirty {
+	if plan := w.plans.of(nil, key); !plan.dirty {
 		return key
 	}
 	out, err := w.found(key, &place{field: otherField}, nil)
@@ -370,12 +369,13 @@ func (w *work) guardedSource(s event.Source) (err error) {
 	}()
 	dirty := false
 	for key, v := range s.Attributes {
-		plan := w.plans.of("", key)
+		plan := w.plans.of(nil, key)
 		dirty = dirty || plan.dirty
 		if plan.ignore || key == event.FieldTenant {
 			continue
 		}
-		pl := place{hint: plan.hint, field: plan.field}
+		w.path = append(w.path[:0], key)
+		pl := place{hint: plan.hint, field: plan.field, depth: 1}
 		if plan.part == event.PartProperty || plan.part == event.PartContext {
 			pl.name(plan)
 		}
