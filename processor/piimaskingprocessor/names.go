@@ -72,6 +72,18 @@ const (
 	geo        = string(detector.Coordinates)
 )
 
+// people are keys of objects that describe somebody, and ofPeople what is personal in them though it is not elsewhere: a product has a
+// name too. Segment's identify describes somebody as a whole.
+var (
+	people = map[string]bool{
+		"user": true, "customer": true, "person": true, "contact": true, "traits": true, "profile": true, "recipient": true, "sender": true, "patient": true,
+		"member": true, "employee": true, "passenger": true, "guest": true, "driver": true, "payer": true, "cardholder": true, "beneficiary": true,
+	}
+	ofPeople = map[string]string{"name": classPers, "address": classAddr, "login": classPers, "nickname": classPers, "avatar": classPers, "born": birth}
+)
+
+const identify = "identify"
+
 // coarse are the members of an object under a built-in name that many people share: what is left of an address for counting.
 var coarse = map[string]bool{
 	"city": true, "town": true, "country": true, "country_code": true, "region": true, "state": true, "province": true, "type": true, "kind": true,
@@ -184,6 +196,11 @@ func builtinClass(normal string) string {
 		before := normal[:at]
 		if up := strings.LastIndexByte(before, '.'); up >= 0 {
 			before = before[up+1:]
+		}
+		if people[before] {
+			if class := ofPeople[normal[at+1:]]; class != "" {
+				return class
+			}
 		}
 		return builtin[before+"_"+normal[at+1:]]
 	}

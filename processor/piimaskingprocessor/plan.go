@@ -3,6 +3,8 @@
 package piimaskingprocessor
 
 import (
+	"strings"
+
 	"github.com/millrace/millrace/internal/detector"
 	"github.com/millrace/millrace/internal/event"
 )
@@ -14,6 +16,8 @@ type keyPlan struct {
 	rule   string // "name", or "name:" and the pattern of the configuration
 	own    bool   // the rule is the configuration's: it holds for values of all types
 	ignore bool
+	person bool   // an object under it describes somebody
+	member string // class of its value in such an object
 	hint   detector.Hint
 	// dirty says that the key itself has something personal: then it is written anew.
 	dirty bool
@@ -65,6 +69,10 @@ func (n *planner) keep(path, key string) *keyPlan {
 	}
 	if plan.part == event.PartProperty || plan.part == event.PartContext || plan.part == event.PartIdentity {
 		plan.class, plan.rule, plan.own = n.p.named(normal)
+	}
+	if n.p.cfg.Names.Builtin && plan.class == "" && !plan.own {
+		last := normal[strings.LastIndexByte(normal, '.')+1:]
+		plan.person, plan.member = people[last], ofPeople[last]
 	}
 	if plan.part == event.PartIdentity && !plan.own {
 		plan.class = "" // an ID is a name for somebody by purpose: "user.id" is what events are joined by

@@ -158,6 +158,8 @@ func TestWhatIsFoundIsMasked(t *testing.T) {
 	f(`{"emails":["a","b"]}`, `{"emails":["PN@pseudonym.invalid","PN@pseudonym.invalid"]}`)
 	f(`{"billing_address":{"line":"1 Main St","city":"Ulm","phone":"x"}}`, `{"billing_address":{"line":"[address]","city":"Ulm","phone":"[phone]"}}`)
 	f(`{"delivery_address":{"note":"left of the door","city":"Ulm"}}`, `{"delivery_address":{"note":"left of the door","city":"Ulm"}}`) // declared
+	f(`{"customer":{"name":"Ann Lee","nested":{"name":"kept"}},"product":{"name":"Boots"},"name":"Boots","user.name":"ann"}`,
+		`{"customer":{"name":"[name]","nested":{"name":"kept"}},"product":{"name":"Boots"},"name":"Boots","user.name":"[name]"}`)
 	// By value.
 	f(`{"comment":"write to ann@example.com or bob@example.org!"}`, `{"comment":"write to PN@pseudonym.invalid or PN@pseudonym.invalid!"}`)
 	f(`{"note":{"deep":["from 203.0.113.77"]}}`, `{"note":{"deep":["from 203.0.113.0"]}}`)
@@ -217,6 +219,13 @@ func TestConfiguredNamesGoBeforeTheBuiltInOnes(t *testing.T) {
 	f(rule("who", "user.id"), `{"user.id":"u1"}`, `{"user.id":null}`) // without keys nothing tells two apart
 	f(func(c *Config) { c.Names.Builtin = false }, `{"password":"x"}`, `{"password":"x"}`)
 	f(func(c *Config) { c.IgnoreKeys = []string{"support_*"} }, `{"support_mail":"help@example.com","m":"help@example.com"}`, `{"support_mail":"help@example.com","m":"[email]"}`)
+}
+
+func TestSegmentsIdentifyDescribesSomebody(t *testing.T) {
+	out := process(t, hostOf(nil, nil), oneEvent(t, "identify", `{"name":"Ann Lee","address":{"street":"1 Main St","line":"x","city":"Ulm"},"plan":"pro","company":{"name":"Acme"},
+		"segment.context":{"traits":{"name":"Ann Lee"},"library":{"name":"analytics.js"}}}`), nil)
+	require.JSONEq(t, `{"name":"[name]","address":{"street":"[address]","line":"[address]","city":"Ulm"},"plan":"pro","company":{"name":"Acme"},
+		"segment.context":{"traits":{"name":"[name]"},"library":{"name":"analytics.js"}}}`, attributesOf(t, out))
 }
 
 func TestFailedEventsAreSearchedAsAWhole(t *testing.T) {

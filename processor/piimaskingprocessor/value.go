@@ -24,7 +24,9 @@ type place struct {
 	rule  string
 	exact bool // by schema or configuration: it holds for values of all types
 	hint  detector.Hint
-	field string
+	// person says that the members of an object there are somebody's.
+	person bool
+	field  string
 	// property says that schemas describe what is there.
 	property bool
 	depth    int // keys of w.path that lead here; 0 for what is no attribute
@@ -35,11 +37,15 @@ const anyKey = ".*"
 
 // below returns the place of a member.
 func (pl *place) below(w *work, key string, plan *keyPlan) place {
-	sub := place{at: pl.at.Member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field, property: pl.property}
+	sub := place{at: pl.at.Member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field, property: pl.property, person: plan.person}
+	named := plan.class != ""
+	if pl.person && plan.member != "" && !pl.exact {
+		sub.class, sub.rule, named = plan.member, "name", true
+	}
 	switch {
 	case pl.field == otherField || plan.field == otherField:
 		sub.field = otherField
-	case plan.class != "" || sub.at.Class() != "":
+	case named || sub.at.Class() != "":
 		sub.field = w.join(pl.field, plan.field)
 	case !strings.HasSuffix(pl.field, anyKey):
 		sub.field = w.join(pl.field, anyKey[1:]) // a key within an object may be somebody's name
@@ -126,7 +132,7 @@ func (w *work) mapValue(v event.Value, pl *place, depth int) error {
 // member has its own frame, so that no place need be in memory for longer.
 func (w *work) member(key string, plan *keyPlan, m event.Value, pl *place, depth int) error {
 	sub := pl.below(w, key, plan)
-	if !sub.exact && plan.class == "" && coarse[key] {
+	if !sub.exact && plan.class == "" && plan.member == "" && coarse[key] {
 		sub.class, sub.rule = "", ""
 	}
 	return w.value(m, &sub, depth+1)

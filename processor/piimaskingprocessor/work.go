@@ -230,9 +230,13 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 		if pl.at = personal.Member(key); pl.at == nil && personal.Class() != "" {
 			pl.class, pl.rule, pl.exact = classOf(personal.Class()), "schema", true
 		}
-		pl.property = true
+		pl.property, pl.person = true, plan.person
+		if plan.member != "" && e.Name == identify && w.schema == nil {
+			pl.class, pl.rule = plan.member, "name"
+		}
 		pl.name(plan)
 	case event.PartContext:
+		pl.person = plan.person
 		pl.name(plan)
 	case event.PartIdentity:
 		return w.identity(v, plan)
