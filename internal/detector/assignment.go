@@ -42,7 +42,13 @@ func (s *scanner) assignment(i int) int {
 		start--
 	}
 	s.steps += end - start
+	if i+1 < len(text) && start > s.hard && (text[start-1] == '"' || text[start-1] == '\'') && text[i+1] == text[start-1] && end == i {
+		return i + 1 // "PWD=" as a whole is quoted
+	}
 	class := HintOf(text[start:end]) & (hintSecret | hintPassword)
+	if class == hintPassword && report(text, start, end, i) {
+		return i + 1
+	}
 	if class == 0 && end-start == 3 && start > s.hard && text[start-1] == ' ' {
 		// "API key: …"
 		low := max(0, start-contextBytes)
@@ -54,6 +60,11 @@ func (s *scanner) assignment(i int) int {
 		return i + 1
 	}
 	return s.assigned(i+1, text[i], class)
+}
+
+// report says that the name [start, end), before the sign at i, is the word that a test's result begins with: "--- PASS: TestFind".
+func report(text string, start, end, i int) bool {
+	return text[i] == ':' && text[start:end] == "PASS" && start > 1 && (text[start-1] == ' ' || text[start-1] == '"') && (text[start-2] == '-' || text[start-2] == ' ')
 }
 
 // secretEnding is a quick look at the last letters of a name, so that not each name in a text is read.
@@ -117,7 +128,7 @@ func (s *scanner) assigned(start int, sign byte, class Hint) int {
 			end--
 		}
 	}
-	if end-value < minValue || placeholder(text[value:end]) {
+	if end-value < minValue || placeholder(text[value:end]) || quote == 0 && spaced && expression(text[value:end]) {
 		return start
 	}
 	digits, letters := mixture(text[value:end])
@@ -154,6 +165,15 @@ func (s *scanner) scheme(i int) int {
 		return 0
 	}
 	return s.emit(start, stop, Secret, ruleAuthorization)
+}
+
+// expression says that an unquoted value is a program's: a name, and what is called or looked up by it.
+func expression(value string) bool {
+	i := 0
+	for i < len(value) && (isLetter(value[i]) || value[i] == '.' || value[i] == '_' || i > 0 && isDigit(value[i])) {
+		i++
+	}
+	return i > 1 && i < len(value) && (value[i] == '(' || value[i] == '[' || value[i] == '{')
 }
 
 // symbols says that a value has what words of prose do not.

@@ -49,7 +49,7 @@ func (s *scanner) date(p *phrase, g int) (to, groups int) {
 
 // birth records [start, end), a date, where the key or the words before it say that it is of birth.
 func (s *scanner) birth(start, end int) int {
-	if s.hint&hintBirth == 0 && s.near(start)&hintBirth == 0 {
+	if s.hint&hintBirth == 0 && s.near(start)&hintBirth == 0 && (s.nearHint&hintClasses != 0 || s.after(end, 3)&hintBirth == 0) {
 		return 0
 	}
 	return s.emit(start, end, BirthDate, ruleBirth)
@@ -106,6 +106,9 @@ func (s *scanner) dayAndMonth(start int) int {
 			i++ // º
 		}
 		i++
+		if to := s.dotted(start, i, day); to > 0 {
+			return to
+		}
 	}
 	begin := start
 	after := i
@@ -148,6 +151,27 @@ func (s *scanner) dayAndMonth(start int) int {
 		return 0
 	}
 	return s.birth(k, stopYear)
+}
+
+// dotted finds a date of birth with blanks behind the dots, "12. 5. 1990", whose day begins at start and whose first dot ends at i.
+func (s *scanner) dotted(start, i, day int) int {
+	text := s.text
+	month, digits := 0, 0
+	if i >= len(text) || text[i] != ' ' {
+		return 0
+	}
+	for i++; i < len(text) && isDigit(text[i]) && digits < 3; i++ {
+		month = month*10 + int(text[i]-'0')
+		digits++
+	}
+	if digits == 0 || digits > 2 || i >= len(text) || text[i] != '.' {
+		return 0
+	}
+	stop := s.year(i + 1)
+	if stop == 0 || !isDay(number(text[stop-4:stop]), month, day) {
+		return 0
+	}
+	return s.birth(start, stop)
 }
 
 // year is where the year ends that stands at i after blanks, a comma or "de", or 0.

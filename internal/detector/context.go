@@ -15,64 +15,91 @@ const (
 )
 
 // near is what the nearest telling word before start says. It is asked only of what would be found if a word said so, and kept
-// for that place.
+// for that place, with where the word begins.
 func (s *scanner) near(start int) Hint {
 	if s.nearAt == start+1 {
 		return s.nearHint
 	}
-	h := s.lookBack(start)
-	s.nearAt, s.nearHint = start+1, h
+	h, word := s.lookBack(start)
+	s.nearAt, s.nearHint, s.nearWord = start+1, h, word
 	return h
 }
 
-func (s *scanner) lookBack(start int) Hint {
+func (s *scanner) lookBack(start int) (h Hint, word int) {
 	low := max(0, start-contextBytes)
 	i := start
+	owner := false
 	for range contextWords {
-		var h Hint
 		if h, i = s.wordBefore(i, low); i < 0 {
-			return 0
+			return 0, 0
 		}
 		if h&hintMeaning != 0 {
-			if h&hintID != 0 {
-				// "tax id", "national id": what makes it a person's stands before.
+			if h&(hintID|hintCard) != 0 {
+				// "tax id", "identity card": what makes it a person's stands before.
 				if w, _ := s.wordBefore(i, low); w&(hintPerson|hintNationalID) != 0 {
-					return hintNationalID
+					return hintNationalID, i
 				}
 			}
-			return h & hintMeaning
+			return h & hintMeaning, i
 		}
 		if h&hintNeutral != 0 {
 			switch w, _ := s.wordBefore(i, low); {
 			case w&hintPerson != 0:
-				return hintNationalID // "tax number", "identity no."
+				return hintNationalID, i // "tax number", "identity no."
+			case h&(hintCounted|hintCode) != 0 && (owner || w&hintOwner != 0):
+				return hintIdentifier, i // "número de cliente", "customer no."
 			case w&hintMine != 0 && h&hintCounted != 0:
-				return hintPhone // "my number is"
+				return hintPhone, i // "my number is"
 			}
 		}
+		owner = owner || h&hintOwner != 0
 	}
-	return 0
+	return 0, 0
 }
 
-// wordBefore is what the word before i says, and where it begins: -1 where there is none, or a sentence or a line ends between.
+// wordBefore is what the word before i says, and where it begins: -1 where there is none, or a sentence, a line or a field ends between.
 func (s *scanner) wordBefore(i, low int) (Hint, int) {
 	text := s.text
+	next := i
+	stop := false // a '.' and a blank stand between: the end of a sentence, or of an abbreviation
 	for ; i > low; i-- {
 		c := text[i-1]
-		if classOf[c]&(bitDigit|bitLetter) != 0 || c >= utf8.RuneSelf && wordRuneBefore(text[low:i]) > 0 {
+		if classOf[c]&(bitDigit|bitLetter) != 0 {
 			break
 		}
+		if c >= utf8.RuneSelf {
+			if _, n := letterBefore(text[low:i]); n > 0 {
+				break
+			}
+			if sentenceEnd(text[low:i]) {
+				return 0, -1
+			}
+			continue
+		}
 		switch c {
-		case '\n', ';', '|', '?', '!':
+		case '\n', ';', '|', '?', '!', '{':
 			return 0, -1
+		case '&': // of a query
+			if i < next && isAlnum(text[i]) && i > 1 && text[i-2] != ' ' {
+				return 0, -1
+			}
+		case ',': // of JSON, or of a quoted row
+			if i < len(text) && text[i] == '"' || i+1 < len(text) && text[i] == ' ' && text[i+1] == '"' {
+				return 0, -1
+			}
+		case '.':
+			stop = stop || i < len(text) && text[i] == ' '
 		}
 	}
 	end := i
 	all := uint8(0)
-	wide := false
+	wide, foreign := false, false
 	for i > low {
 		c := text[i-1]
 		if b := classOf[c] & (bitDigit | bitLetter); b != 0 {
+			if foreign {
+				break
+			}
 			all |= b
 			i--
 			continue
@@ -80,23 +107,104 @@ func (s *scanner) wordBefore(i, low int) (Hint, int) {
 		if c < utf8.RuneSelf {
 			break
 		}
-		n := wordRuneBefore(text[low:i])
-		if n == 0 {
-			break
+		r, n := letterBefore(text[low:i])
+		if n == 0 || r >= beyondLatin && all != 0 || r < beyondLatin && foreign {
+			break // scripts of which some have no blanks meet: "電話123", "注文ORD"
 		}
-		wide = true
+		wide, foreign = true, foreign || r >= beyondLatin
 		i -= n
 	}
-	s.steps += end - i
+	if all == bitDigit && !wide {
+		// 10.0.19045 is one word.
+		for i > low+1 && (isDigit(text[i-1]) || isDigit(text[i-2]) && isNumberSign(text[i-1])) {
+			i--
+		}
+	}
+	s.steps += next - i
 	if i == end || i == low && low > 0 {
 		return 0, -1
 	}
 	word := text[i:end]
-	if !wide && (all&bitLetter == 0 || !mayHint(word)) {
-		return 0, i
+	h := Hint(0)
+	if wide || all&bitLetter != 0 && mayHint(word) {
+		var buf [maxWord]byte
+		h = wordHint(lowerUTF8(&buf, word[max(0, len(word)-maxWord):]), hintInText)
 	}
-	var buf [maxWord]byte
-	return wordHint(lowerUTF8(&buf, word[max(0, len(word)-maxWord):]), hintInText), i
+	if stop && (!wide && all&bitLetter == 0 || h&(hintMeaning|hintNeutral|hintPerson) == 0 && !short(word, 3) || startsUpper(text[next:]) && !short(word, 4)) {
+		return 0, -1
+	}
+	return h, i
+}
+
+// beyondLatin is the first letter of Greek, and what is above is of no Latin script either.
+const beyondLatin = 0x370
+
+// isNumberSign says that c stands between digits of one number, date or time.
+func isNumberSign(c byte) bool {
+	switch c {
+	case '.', ',', ':', '-', '/':
+		return true
+	}
+	return false
+}
+
+// short says that word has at most n characters, as abbreviations have.
+func short(word string, n int) bool {
+	return len(word) <= n || len(word) <= n*utf8.UTFMax && utf8.RuneCountInString(word) <= n
+}
+
+// startsUpper says that text begins with a capital, as a sentence does.
+func startsUpper(text string) bool {
+	r, _ := utf8.DecodeRuneInString(text)
+	return unicode.IsUpper(r)
+}
+
+// sentenceEnd says that text ends with a full stop, or another end of a sentence, of a script that has its own.
+func sentenceEnd(text string) bool {
+	if len(text) < 3 {
+		return false
+	}
+	switch text[len(text)-3:] {
+	case "。", "！", "？", "；", "।":
+		return true
+	}
+	return false
+}
+
+// after is what the first telling word of the next words after end says, before anything but blanks: "am 12.9.2004 geboren".
+func (s *scanner) after(end, words int) Hint {
+	text := s.text
+	i := end
+	for range words {
+		blanks := i
+		for i < len(text) && text[i] == ' ' && i-blanks < 2 {
+			i++
+		}
+		if i == blanks && (i == len(text) || text[i] < utf8.RuneSelf) {
+			return 0
+		}
+		word := i
+		for i < len(text) && i-word < maxWord {
+			if isLetter(text[i]) {
+				i++
+				continue
+			}
+			r, n := utf8.DecodeRuneInString(text[i:])
+			if text[i] < utf8.RuneSelf || !unicode.IsLetter(r) && !unicode.IsMark(r) {
+				break
+			}
+			i += n
+		}
+		s.steps += i - blanks
+		if i == word || i-word >= maxWord {
+			return 0
+		}
+		var buf [maxWord]byte
+		if h := wordHint(lowerUTF8(&buf, text[word:i]), hintInText); h&hintMeaning != 0 {
+			return h & hintMeaning
+		}
+	}
+	return 0
 }
 
 // mayHint is false for most words of ASCII that wordHint would answer 0 for: those of which no known word has the length and the first
@@ -109,6 +217,9 @@ func mayHint(word string) bool {
 	}
 	if n < 4 {
 		return false
+	}
+	if n > minStem && stemFilter[first][word[1]&31] {
+		return true
 	}
 	switch last {
 	case 'r' & 31:
@@ -132,20 +243,13 @@ var hintFilter = func() (filter [32][32]uint32) {
 	return filter
 }()
 
-// wordRuneBefore is the length of the letter or digit that text ends with, or 0.
-func wordRuneBefore(text string) int {
-	c := text[len(text)-1]
-	if c < utf8.RuneSelf {
-		if classOf[c]&(bitDigit|bitLetter) != 0 {
-			return 1
-		}
-		return 0
+// letterBefore is the letter or mark beyond ASCII that text ends with, and its length, or 0.
+func letterBefore(text string) (r rune, n int) {
+	r, n = utf8.DecodeLastRuneInString(text)
+	if r >= utf8.RuneSelf && r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsMark(r)) {
+		return r, n
 	}
-	r, n := utf8.DecodeLastRuneInString(text)
-	if unicode.IsLetter(r) || unicode.IsMark(r) {
-		return n
-	}
-	return 0
+	return r, 0
 }
 
 // lowerUTF8 is text in lower case, as much of it as goes into buf.
@@ -160,57 +264,86 @@ func lowerUTF8(buf *[maxWord]byte, text string) []byte {
 	return word
 }
 
-// beside says whether one of keywords, in lower case, stands as a word of its own in what is before start.
-func (s *scanner) beside(start int, keywords []string) bool {
-	low := max(0, start-contextBytes)
-	if low == start {
-		return false
-	}
-	var buf [contextBytes]byte
-	n := 0
-	for i := low; i < start; i++ {
-		buf[n] = lowerByte(s.text[i])
-		n++
-	}
-	s.steps += n
-	for _, k := range keywords {
-		if containsWord(buf[:n], k) {
-			return true
-		}
-	}
-	return false
+// surroundings are what stands around a place, in lower case, for keywords of several words. They are read when they are first asked for.
+type surroundings struct {
+	read          bool
+	before, after [contextBytes + 8]byte
+	nb, na        int
+	told          int // a keyword before the place ends behind this, or another word is nearer
 }
 
-// named says whether one of keywords, in lower case, follows end closely: "1234 (CPF)".
-func (s *scanner) named(end int, keywords []string) bool {
-	const window = 24
-	high := min(len(s.text), end+window)
-	if high == end {
-		return false
+// afterBytes is how far what follows a value is looked at.
+const afterBytes = 24
+
+func (s *scanner) surround(c *surroundings, start, end int) {
+	c.read = true
+	text := s.text
+	low := max(0, start-contextBytes)
+	for i := start; i > low; i-- {
+		if text[i-1] == '\n' {
+			low = i
+		}
 	}
-	var buf [window]byte
-	n := 0
-	for i := end; i < high; i++ {
-		c := s.text[i]
-		if c == '\n' || c == ';' || c == ',' || isDigit(c) {
+	c.nb = lowerInto(c.before[:], text[low:start])
+	if s.near(start)&^hintNationalID != 0 && s.nearHint&hintNationalID == 0 && s.nearWord > low {
+		// In bytes of what may have changed its length in lower case: by next to nothing.
+		c.told = s.nearWord - low
+	}
+	stop := end
+	for stop < len(text) && stop-end < afterBytes {
+		if b := text[stop]; b == '\n' || b == ';' || b == ',' || isDigit(b) {
 			break
 		}
-		buf[n] = lowerByte(c)
-		n++
+		stop++
 	}
-	s.steps += n
+	c.na = lowerInto(c.after[:], text[end:stop])
+	s.steps += start - low + stop - end
+}
+
+// lowerInto writes text in lower case into buf, as much as there is room for.
+func lowerInto(buf []byte, text string) int {
+	n := 0
+	for i := 0; i < len(text) && n+utf8.UTFMax <= len(buf); {
+		if b := text[i]; b < utf8.RuneSelf {
+			buf[n] = lowerByte(b)
+			n++
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		i += size
+		if r == utf8.RuneError {
+			r = '?'
+		}
+		n += utf8.EncodeRune(buf[n:], unicode.ToLower(r))
+	}
+	return n
+}
+
+// beside says whether one of keywords, in lower case, stands before the place as a word of its own, and no other telling word nearer to it.
+func (c *surroundings) beside(keywords []string) bool {
 	for _, k := range keywords {
-		if n >= len(k) && containsWord(buf[:n], k) {
+		if containsWord(c.before[:c.nb], k, c.told) {
 			return true
 		}
 	}
 	return false
 }
 
-// containsWord says whether word stands in text with no letter or digit on either side.
-func containsWord(text []byte, word string) bool {
+// named says whether one of keywords, in lower case, follows the place closely: "1234 (CPF)".
+func (c *surroundings) named(keywords []string) bool {
+	for _, k := range keywords {
+		if containsWord(c.after[:c.na], k, 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// containsWord says whether word stands in text with no letter or digit on either side, and ends behind least.
+func containsWord(text []byte, word string, least int) bool {
 	n := len(word)
-	for i := 0; i+n <= len(text); i++ {
+	for i := max(0, least-n); i+n <= len(text); i++ {
 		at := bytes.IndexByte(text[i:len(text)-n+1], word[0])
 		if at < 0 {
 			return false
@@ -218,7 +351,7 @@ func containsWord(text []byte, word string) bool {
 		i += at
 		end := i + n
 		// A letter beyond ASCII may stand before: scripts without blanks.
-		if string(text[i:end]) == word && (i == 0 || classOf[text[i-1]]&(bitDigit|bitLetter) == 0) && (end == len(text) || classOf[text[end]]&bitLetter == 0) {
+		if end > least && string(text[i:end]) == word && (i == 0 || classOf[text[i-1]]&(bitDigit|bitLetter) == 0) && (end == len(text) || classOf[text[end]]&bitLetter == 0) {
 			return true
 		}
 	}

@@ -41,6 +41,9 @@ func (s *scanner) pairAt(start int) int {
 	if start > 0 && text[start-1] == '-' {
 		start--
 	}
+	if start > 1 && text[start-1] == ':' && isDigit(text[start-2]) {
+		return 0 // seconds
+	}
 	if start > 0 && (isAlnum(text[start-1]) || text[start-1] == '.' || text[start-1] == '_' || text[start-1] == '$' || text[start-1] == '/' && !(start > 1 && !isDigit(text[start-2]))) || start < s.floor {
 		return 0
 	}
@@ -72,10 +75,33 @@ func (s *scanner) pairAt(start int) int {
 			return s.emit(start, b.end, Coordinates, ruleCoordinatePair)
 		}
 	}
-	if expected && a.decimals > 0 && (start == 0 || s.alone(start, a.end)) {
+	if a.decimals > 0 && (expected && (start == 0 || s.alone(start, a.end)) || s.axis(start)) {
 		return s.emit(start, a.end, Coordinates, ruleCoordinate)
 	}
 	return 0
+}
+
+// axis says that the name of a latitude or longitude is given what begins at start: {"lat": 48.85}, lon=2.29.
+func (s *scanner) axis(start int) bool {
+	text := s.text
+	i := start
+	if i > 0 && text[i-1] == '+' {
+		i--
+	}
+	if i > 0 && (text[i-1] == '"' || text[i-1] == '\'') {
+		i--
+		if i > 0 && text[i-1] == '\\' {
+			i--
+		}
+	}
+	if i > 0 && text[i-1] == ' ' {
+		i--
+	}
+	if i < 4 || text[i-1] != ':' && text[i-1] != '=' {
+		return false
+	}
+	h, _ := s.wordBefore(i-1, max(0, i-1-contextBytes))
+	return h&hintCoordinates != 0
 }
 
 // alone says that [start, end) is all of the text but for blanks.
@@ -108,7 +134,7 @@ func (s *scanner) place(start int, a, b decimal, comma, expected bool) bool {
 		return false // two scores, two shares
 	}
 	after := b.end
-	if after < len(s.text) && (s.text[after] == '%' || s.text[after] == ',' && after+2 < len(s.text) && decimalAt(s.text, after+1+blank(s.text, after+1)).decimals > 1) {
+	if after < len(s.text) && (s.text[after] == '%' || s.text[after] == ',' && s.fractionAt(after+1+blank(s.text, after+1))) {
 		return false // a list of numbers
 	}
 	if start > 2 && s.text[start-1] == ' ' && s.text[start-2] == ',' && isDigit(s.text[start-3]) {
@@ -122,6 +148,20 @@ func (s *scanner) place(start int, a, b decimal, comma, expected bool) bool {
 		return comma && start == 0 && after == len(s.text)
 	}
 	return comma || a.decimals >= tellingDecimals && b.decimals >= tellingDecimals
+}
+
+// fractionAt says that a number with decimals begins at i.
+func (s *scanner) fractionAt(i int) bool {
+	text := s.text
+	if i < len(text) && text[i] == '-' {
+		i++
+	}
+	start := i
+	for i < len(text) && isDigit(text[i]) && i-start < maxRun {
+		i++
+	}
+	s.steps += i - start
+	return i > start && i+2 < len(text) && text[i] == '.' && isDigit(text[i+1]) && isDigit(text[i+2])
 }
 
 // blank is 1 where a blank stands at i, else 0.
@@ -270,6 +310,8 @@ func prime(text string, i int) int {
 		return 2
 	case rest[0] == '\'' || rest[0] == '"':
 		return 1
+	case len(rest) > 1 && rest[0] == '\\' && rest[1] == '"': // in JSON
+		return 2
 	case len(rest) > 2 && rest[0] == 0xE2 && rest[1] == 0x80 && (rest[2] == 0xB2 || rest[2] == 0xB3 || rest[2] == 0x98 || rest[2] == 0x99 || rest[2] == 0x9D || rest[2] == 0x9C):
 		return 3
 	case len(rest) > 1 && rest[0] == 0xC2 && rest[1] == 0xB4:

@@ -3,6 +3,7 @@
 package detector
 
 import (
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -38,7 +39,10 @@ const (
 	hintID      // id, ref, uuid…: makes an identifier of what stands before it
 	hintAuth    // api, access, private…: makes a key a secret
 	hintCounted // number, no: of those that are neutral
+	hintCode    // code: of those that are neutral
 	hintMine    // my, your…: makes a number one to call
+	hintOwner   // customer, member…: makes a number one of theirs, which is none to call
+	hintProduct // Windows, Android…: what stands directly after it is a version
 
 	// Where a word says it.
 	hintInKeys // "at" ends the name of a time, and stands before a phone number in a text
@@ -180,10 +184,20 @@ func wordHint(word []byte, where Hint) Hint {
 	// Words run together: "phonenumber", "ipaddress", "orderid".
 	for _, tail := range [...]string{"number", "address", "nummer", "adresse", "no", "nr"} {
 		if n := len(word) - len(tail); n > 1 && string(word[n:]) == tail {
-			if h := said(hintWords[string(word[:n])], where); h&hintMeaning != 0 {
+			h, known := hintWords[string(word[:n])]
+			if h = said(h, where); h&hintMeaning != 0 {
 				return h
 			}
+			if h := stemHint(word[:n], where); h&hintMeaning != 0 {
+				return h
+			}
+			if !known && n > 3 && len(tail) == len("nummer") {
+				return hintIdentifier // "Vertragsnummer": whatever it is of has numbers of its own
+			}
 		}
+	}
+	if h := stemHint(word, where); h != 0 {
+		return h
 	}
 	if n := len(word) - 2; n > 1 && word[n] == 'i' && word[n+1] == 'd' {
 		if h := said(hintWords[string(word[:n])], where); h&(hintPerson|hintNationalID) != 0 {
@@ -192,8 +206,31 @@ func wordHint(word []byte, where Hint) Hint {
 			return hintIdentifier
 		}
 	}
-	if len(word) > 3 && word[len(word)-1] >= utf8.RuneSelf && word[len(word)-3] >= 0xE3 {
+	if len(word) > 3 && word[len(word)-1] >= utf8.RuneSelf && word[len(word)-3] >= 0xE0 {
 		return runHint(word, where)
+	}
+	if rest, ok := bytes.CutPrefix(word, []byte("ال")); ok && len(rest) > 3 { // Arabic writes its article with the word
+		return said(hintWords[string(rest)], where)
+	}
+	return 0
+}
+
+// Bounds of stems, in bytes, and of what may follow one.
+const (
+	minStem   = 5
+	maxStem   = 16
+	maxEnding = 8
+)
+
+// stemHint is what a word says that begins with a stem of hintStems: languages that decline and compound have more words than a list.
+func stemHint(word []byte, where Hint) Hint {
+	if len(word) < minStem || !stemFilter[word[0]&31][word[1]&31] {
+		return 0
+	}
+	for n := min(len(word), maxStem); n >= max(minStem, len(word)-maxEnding); n-- {
+		if h, ok := hintStems[string(word[:n])]; ok {
+			return said(h, where)
+		}
 	}
 	return 0
 }
@@ -206,20 +243,30 @@ func said(h, where Hint) Hint {
 	return h
 }
 
-// runHint looks for known words at the end of a run of letters of a script that is written without blanks.
+// runHint looks for known words at the end of a run of letters of a script that is written without blanks: the longest one there.
 func runHint(run []byte, where Hint) Hint {
 	end := len(run)
-	for range 6 { // characters that may stand between the word and what it is of: "は", "是", "号码"
-		start := end
-		for range 8 {
+	for range 6 { // characters that may stand between the word and what it is of: "は", "是"
+		start, from := end, end
+		var found Hint
+		for range 10 {
 			_, size := utf8.DecodeLastRune(run[:start])
 			if size == 0 {
 				break
 			}
 			start -= size
 			if h, ok := hintWords[string(run[start:end])]; ok && end-start > 3 {
-				return said(h, where)
+				found, from = said(h, where), start
 			}
+		}
+		if from < end {
+			if found&hintCounted != 0 && found&hintMeaning == 0 && from > 0 {
+				// "契約番号": whatever it is of has numbers of its own. After "の" and "的" it is somebody's.
+				if before := run[:from]; !bytes.HasSuffix(before, []byte("の")) && !bytes.HasSuffix(before, []byte("的")) {
+					return hintIdentifier
+				}
+			}
+			return found
 		}
 		_, size := utf8.DecodeLastRune(run[:end])
 		if size == 0 {

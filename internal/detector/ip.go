@@ -26,7 +26,7 @@ func (s *scanner) ipv4(p *phrase, g int) int {
 	if g > 0 && p.sep[g-1] == '-' && !s.quadBefore(p, g) {
 		return 0
 	}
-	if g == 0 && start > 0 && s.versionBefore(start) {
+	if g == 0 && start > 0 && s.versionBefore(start, ip) {
 		return 0
 	}
 	if end < len(text) {
@@ -45,6 +45,9 @@ func (s *scanner) ipv4(p *phrase, g int) int {
 		near := s.near(start)
 		if near&hintVersion != 0 || end-start == 7 && near&hintIP == 0 {
 			return 0 // 1.2.3.4: of versions more than of anyone's address
+		}
+		if near&hintIP == 0 && (s.productBefore(start) || s.after(end, 1)&hintVersion != 0) {
+			return 0
 		}
 	}
 	return s.emit(start, end, IPAddress, ruleIPv4)
@@ -86,10 +89,15 @@ func (s *scanner) quadBefore(p *phrase, g int) bool {
 }
 
 // versionBefore says that what is joined to start makes a version of it: "nginx-1.2.3.4", "Product/1.2.3.4".
-func (s *scanner) versionBefore(start int) bool {
+func (s *scanner) versionBefore(start int, ip uint32) bool {
 	text := s.text
 	switch c := text[start-1]; c {
-	case '-', '.', '_', ',', '+':
+	case ' ':
+		// "// 31.7.8.1: loads", "§ 3.2.1.4" are headings: small numbers.
+		if small := ip>>24 < 50 && ip>>16&0xff < 50 && ip>>8&0xff < 50 && ip&0xff < 50; small && s.hint&hintIP == 0 && start > 2 {
+			return text[start-3:start-1] == "//" || text[start-3:start-1] == "§"
+		}
+	case '-', '.', '_', '+':
 		return start > 1 && (isAlnum(text[start-2]) || text[start-2] == '_') && !(c == '_' || c == '-' && s.near(start)&hintIP != 0)
 	case '/':
 		// A product of a user agent stands at the beginning of a word, a part of a path after a '/'.
@@ -101,6 +109,12 @@ func (s *scanner) versionBefore(start int) bool {
 		return i < start-1 && (i == 0 || text[i-1] == ' ' || text[i-1] == '(')
 	}
 	return false
+}
+
+// productBefore says that the word directly before start is of a product that has versions: "Windows 10.0.22.1".
+func (s *scanner) productBefore(start int) bool {
+	h, _ := s.wordBefore(start, max(0, start-contextBytes))
+	return h&hintProduct != 0
 }
 
 // prefixLength reads what stands after the '/' of a network.

@@ -2,7 +2,11 @@
 
 package detector
 
-import "github.com/millrace/millrace/internal/checkdigit"
+import (
+	"unicode/utf8"
+
+	"github.com/millrace/millrace/internal/checkdigit"
+)
 
 // maxID is one more than the length of the longest compact ID.
 const maxID = 21
@@ -10,7 +14,6 @@ const maxID = 21
 // idRules are national IDs' rules by what is seen of a text first.
 var idRules = func() (of struct {
 	digits, letters [maxID][]*checkdigit.NationalID // by the length of a run of digits, or of a word that has letters
-	strong          [maxID][]*checkdigit.NationalID // those of digits that a value alone tells
 	// punctuated are by the length of the first run of letters and digits and what stands after it, for those that begin with digits
 	// alone, and for the rest.
 	punctuated, lettered [maxID][punctuations][]*checkdigit.NationalID
@@ -26,9 +29,6 @@ var idRules = func() (of struct {
 			// A 'X' is either: the form is one of digits alone as well.
 			if n := kinds(form); n&kindLetter == 0 {
 				add(&of.digits[len(form)])
-				if r.Share < telling && !r.Weak {
-					add(&of.strong[len(form)])
-				}
 			}
 			if n := kinds(form); n != kindDigit {
 				add(&of.letters[len(form)])
@@ -105,8 +105,14 @@ func punctuation(text string, i int) int {
 }
 
 // announced says that the key or what stands around [start, end) makes an ID of r to be expected there.
-func (s *scanner) announced(start, end int, r *checkdigit.NationalID) bool {
-	return s.hint&hintNationalID != 0 || start > 0 && (s.near(start)&hintNationalID != 0 || s.beside(start, r.Keywords)) || s.named(end, r.Keywords)
+func (s *scanner) announced(c *surroundings, start, end int, r *checkdigit.NationalID) bool {
+	if s.hint&hintNationalID != 0 || start > 0 && s.near(start)&hintNationalID != 0 {
+		return true
+	}
+	if !c.read {
+		s.surround(c, start, end)
+	}
+	return c.beside(r.Keywords) || c.named(r.Keywords)
 }
 
 // punctuatedID finds a national ID in its customary punctuation at group g.
@@ -125,6 +131,17 @@ func (s *scanner) punctuatedID(p *phrase, g int) int {
 }
 
 func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
+	for i, r := range rules {
+		if r.Punctuated(s.text[start:]) > 0 {
+			return s.punctuatedOf(start, rules[i:])
+		}
+	}
+	return 0
+}
+
+// punctuatedOf is punctuatedAt where the first of rules takes what begins at start.
+func (s *scanner) punctuatedOf(start int, rules []*checkdigit.NationalID) int {
+	var c surroundings
 	var found *checkdigit.NationalID
 	length := 0
 	for _, r := range rules {
@@ -132,13 +149,17 @@ func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
 		if n == 0 {
 			continue
 		}
-		if s.announced(start, start+n, r) {
-			if n > length || n == length && s.beside(start, r.Keywords) {
+		if s.announced(&c, start, start+n, r) {
+			if n > length || n == length && c.read && c.beside(r.Keywords) {
 				found, length = r, n
 			}
 			continue
 		}
-		if n <= length || r.WeakPunctuated || s.hint&(hintInnocent|hintPhone) != 0 || s.between(start) || s.series(start) || s.near(start)&(hintInnocent|hintPhone) != 0 {
+		if n <= length || r.WeakPunctuated || s.hint&(hintInnocent|hintPhone) != 0 || s.between(start) || s.series(start) || s.plus(start) > 0 || s.loose(start, start+n, r) {
+			continue
+		}
+		// Hyphens and dots in an ID's places are an ID's though a telephone's word stands there; other words speak against it.
+		if s.near(start)&hintInnocent != 0 || s.near(start)&hintPhone != 0 && !formed(s.text[start:start+n]) {
 			continue
 		}
 		found, length = r, n
@@ -147,6 +168,34 @@ func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
 		return 0
 	}
 	return s.emit(start, start+length, NationalID, found.Rule)
+}
+
+// formed says that the digits of an ID have three groups or more, by hyphens or dots.
+func formed(id string) bool {
+	n := 0
+	for i := range len(id) {
+		if id[i] == '-' || id[i] == '.' {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// loose says that [start, end), digits in groups by blanks alone, tells too little: it goes on beyond either end, or there is no check digit
+// to speak of.
+func (s *scanner) loose(start, end int, r *checkdigit.NationalID) bool {
+	text := s.text
+	blanks := 0
+	for i := start; i < end; i++ {
+		switch c := text[i]; {
+		case c == ' ' || c >= utf8.RuneSelf:
+			blanks++
+		case !isDigit(c):
+			return false
+		}
+	}
+	return blanks > 0 && (r.Share > 1.0/2 || r.Weak && blanks < 3 ||
+		start > 1 && text[start-1] == ' ' && isDigit(text[start-2]) || end+1 < len(text) && text[end] == ' ' && isDigit(text[end+1]))
 }
 
 // bareID finds a national ID in a run of digits alone.
@@ -160,28 +209,36 @@ func (s *scanner) bareID(p *phrase, g int) int {
 	if !p.alone(g, g+1) && !joined || s.decimal(end) || s.plus(start) > 0 {
 		return 0
 	}
-	rules := idRules.digits[n]
 	if start == 0 && end == len(s.text) && s.hint&hintNationalID == 0 {
-		rules = idRules.strong[n] // nothing stands around it that could speak for others
-		if s.hint != 0 {
-			return 0
-		}
+		return 0 // nothing stands around it that could make it one
 	}
-	return s.compactID(start, end, rules, joined || s.between(start) || s.series(start))
+	return s.compactID(start, end, idRules.digits[n], joined || s.between(start) || s.series(start))
 }
 
 // compactID finds a national ID in the word [start, end). Joined says that it is a part of something longer, where only a keyword
 // makes it an ID.
 func (s *scanner) compactID(start, end int, rules []*checkdigit.NationalID, joined bool) int {
+	for i, r := range rules {
+		if r.Valid(s.text[start:end]) {
+			return s.compactOf(start, end, rules[i:], joined)
+		}
+	}
+	return 0
+}
+
+// compactOf is compactID where the first of rules takes the word.
+func (s *scanner) compactOf(start, end int, rules []*checkdigit.NationalID, joined bool) int {
 	compact := s.text[start:end]
+	var c surroundings
 	var found *checkdigit.NationalID
+	said := false
 	for _, r := range rules {
 		if !r.Valid(compact) {
 			continue
 		}
-		if s.announced(start, end, r) {
-			if found == nil || s.beside(start, r.Keywords) {
-				found = r
+		if s.announced(&c, start, end, r) {
+			if !said || c.read && c.beside(r.Keywords) {
+				found, said = r, true
 			}
 			continue
 		}
@@ -196,8 +253,8 @@ func (s *scanner) compactID(start, end int, rules []*checkdigit.NationalID, join
 	return s.emit(start, end, NationalID, found.Rule)
 }
 
-// telling is the share of random texts of an ID's form below which the value alone tells it: about one in several hundred is taken
-// wrongly. Above it there are too many other numbers for what a text is all of.
+// telling is the share of random runs of digits of an ID's length below which the digits alone tell it, in a sentence: about one in several
+// hundred is taken wrongly. All rules that are above it, taken together, would take one of eighteen numbers of eleven digits.
 const telling = 0.002
 
 // innocentID says that [start, end), which r takes and no word announces, is rather another thing.
@@ -209,14 +266,23 @@ func (s *scanner) innocentID(start, end int, r *checkdigit.NationalID) bool {
 	if s.near(start)&(hintInnocent|hintPhone|hintCard) != 0 {
 		return !(strong && r.Letters)
 	}
-	if r.Letters {
+	if hasLetter(s.text[start:end]) {
 		return false
 	}
 	// Unix times, in seconds and milliseconds.
 	if n := end - start; (n == 10 || n == 13) && (s.text[start] == '1' || s.text[start] == '2' && s.text[start+1] == '0') {
 		return true
 	}
-	return !strong && !s.prose(start)
+	return !strong || !s.prose(start)
+}
+
+func hasLetter(text string) bool {
+	for i := range len(text) {
+		if isLetter(text[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // prose says that words stand before start, and a blank between.
@@ -225,7 +291,7 @@ func (s *scanner) prose(start int) bool {
 	for i > 0 && start-i < 3 && (s.text[i-1] == '"' || s.text[i-1] == '\'' || s.text[i-1] == '(') {
 		i--
 	}
-	return i > 2 && s.text[i-1] == ' ' && (isLetter(s.text[i-2]) || s.text[i-2] >= 0x80 || isLetter(s.text[i-3]))
+	return i > 2 && s.text[i-1] == ' ' && (isLetter(s.text[i-2]) || s.text[i-2] >= utf8.RuneSelf || isLetter(s.text[i-3]))
 }
 
 // letteredID finds a national ID with letters that begins with the word [start, end).

@@ -115,7 +115,7 @@ func (s *scanner) numeric(start, end int) int {
 			return to
 		}
 	}
-	if n <= 5 && s.hint&(hintCoordinates|hintBirth) == 0 && s.lonely(end) {
+	if n <= 5 && s.hint&(hintCoordinates|hintBirth) == 0 && s.lonely(end) && !(n >= minShort && s.told(start)) {
 		return end
 	}
 	if (n == 17 || n == 14) && s.wants(hintMAC) {
@@ -171,7 +171,7 @@ func (s *scanner) phrase(p *phrase, start int) int {
 		for i < len(text) && isDigit(text[i]) {
 			i++
 		}
-		if i < len(text) && classOf[text[i]]&(bitLetter|bitUnder) != 0 {
+		if i < len(text) && classOf[text[i]]&(bitLetter|bitUnder) != 0 && !(p.n > 0 && extension(text, i) > 0) {
 			// The group is a part of a word: the phrase ends before it.
 			if p.n > 0 {
 				p.tail = true
@@ -238,7 +238,7 @@ func (s *scanner) mixedAhead(i int) bool {
 		c := classOf[text[i]]
 		if c&(bitLetter|bitUnder) != 0 {
 			s.steps += i - start
-			return !dot // "4444.Thanks": a sentence ends
+			return !dot && extension(text, i) == 0 // "4444.Thanks": a sentence ends
 		}
 		if c == 0 {
 			break
@@ -250,10 +250,33 @@ func (s *scanner) mixedAhead(i int) bool {
 	return false
 }
 
+// maxExtension is the length of the longest extension.
+const maxExtension = 6
+
+// extension is where the extension of a telephone number ends that begins at i, directly behind the number: "x7764".
+func extension(text string, i int) int {
+	if text[i]|0x20 != 'x' || i < 2 || !isDigit(text[i-1]) || !isDigit(text[i-2]) {
+		return 0
+	}
+	end := i + 1
+	for end < len(text) && isDigit(text[end]) && end-i <= maxExtension+1 {
+		end++
+	}
+	if n := end - i - 1; n == 0 || n > maxExtension || end < len(text) && classOf[text[end]]&(bitLetter|bitUnder) != 0 {
+		return 0
+	}
+	return end
+}
+
 // number looks at what begins at group g of p. It returns where that ends, or 0 and how many groups to pass over.
 func (s *scanner) number(p *phrase, g int) (to, skip int) {
 	if p.size(g) > maxRun {
 		return 0, 1
+	}
+	if p.left >= minShort && p.left < 7 && s.wants(hintPhone) && s.hint&hintInnocent == 0 {
+		if to := s.short(p, g); to > 0 {
+			return to, 0
+		}
 	}
 	// Fewer digits are a dotted quad, a date or a place, which need a separator, or an ID with a letter.
 	if p.left < 7 && p.sep[g] == 0 && s.hint&(hintCoordinates|hintBirth) == 0 {
@@ -270,6 +293,11 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 			}
 		}
 	}
+	if p.size(g) == 4 && p.sep[g] != 0 && p.left >= 12 && s.wants(hintCard) {
+		if to := s.card(p, g); to > 0 {
+			return to, 0
+		}
+	}
 	if s.wants(hintNationalID) {
 		if to := s.punctuatedID(p, g); to > 0 {
 			return to, 0
@@ -280,8 +308,10 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 			return to, 0
 		}
 	}
-	if to, n := s.date(p, g); to > 0 || n > 0 {
-		return to, n
+	if s.hint&hintPhone == 0 {
+		if to, n := s.date(p, g); to > 0 || n > 0 {
+			return to, n
+		}
 	}
 	if s.hint&hintBirth != 0 && s.wants(hintBirth) && p.size(g) == 8 {
 		day := number(s.text[p.start[g]:p.end[g]])
@@ -297,7 +327,7 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 	if p.left < 7 || s.fraction(p, g) {
 		return 0, max(1, quad)
 	}
-	if p.left >= 12 && s.wants(hintCard) {
+	if p.left >= 12 && p.size(g) >= 12 && s.wants(hintCard) {
 		if to := s.card(p, g); to > 0 {
 			return to, 0
 		}

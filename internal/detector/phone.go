@@ -2,7 +2,12 @@
 
 package detector
 
-import "github.com/millrace/millrace/internal/checkdigit"
+import (
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/millrace/millrace/internal/checkdigit"
+)
 
 const (
 	rulePhoneInternational = "phone_international"
@@ -27,14 +32,14 @@ func (s *scanner) phone(p *phrase, g int) int {
 	if n > 15 || s.hint&(hintNumber|hintTime|hintVersion) != 0 && s.hint&hintPhone == 0 {
 		return 0
 	}
-	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (g == 0 || p.sep[g-1] == '/' || p.sep[g-1] == 'm') && (p.sep[g] != 0 || s.calls(start)) && s.hint&hintInnocent == 0 {
+	calls := s.calls(p, g)
+	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (g == 0 || p.sep[g-1] == '/' || p.sep[g-1] == 'm') && (calls || p.sep[g] != 0 && !s.serial(p, g, p.n)) && s.hint&hintInnocent == 0 {
 		if to := s.international(p, g, start, 2); to > 0 {
 			return to
 		}
 	}
-	calls := s.calls(start)
 	if !calls {
-		if s.hint&hintInnocent != 0 || p.sep[g] == 0 || s.between(start) || s.series(start) {
+		if s.hint&hintInnocent != 0 || p.sep[g] == 0 || s.between(start) || s.series(start) || s.partOf(start) {
 			return 0
 		}
 	}
@@ -47,9 +52,103 @@ func (s *scanner) phone(p *phrase, g int) int {
 	return 0
 }
 
-// calls says that the key or the nearest telling word announces a phone number.
-func (s *scanner) calls(start int) bool {
-	return s.hint&hintPhone != 0 || s.hint&hintInnocent&^hintIdentifier == 0 && s.near(start)&hintPhone != 0
+// calls says that the key, the nearest telling word before group g, or one in parentheses behind it announces a phone number.
+func (s *scanner) calls(p *phrase, g int) bool {
+	if s.hint&hintPhone != 0 {
+		return true
+	}
+	start := p.from(g)
+	if s.hint&hintInnocent&^hintIdentifier != 0 {
+		return false
+	}
+	if g == 0 && p.glued {
+		// "Tel-0123…", but not "ORD-7051…" after whatever word.
+		h, _ := s.wordBefore(start, max(0, start-contextBytes))
+		return h&hintPhone != 0
+	}
+	if s.near(start)&hintPhone != 0 {
+		return true
+	}
+	end := p.to(p.n - 1)
+	return s.nearHint == 0 && end+2 < len(s.text) && s.text[end] == ' ' && s.text[end+1] == '(' && s.after(end+2, 1)&hintPhone != 0
+}
+
+// partOf says that what is joined to start, without a blank, is neither a word nor a number: "fc:01", "-0500", "0x01".
+func (s *scanner) partOf(start int) bool {
+	if start < 1 {
+		return false
+	}
+	switch s.text[start-1] {
+	case ':':
+		return start > 1 && isAlnum(s.text[start-2])
+	case '-':
+		return s.signed(start)
+	}
+	return false
+}
+
+// minShort is the number of digits of the shortest numbers that are looked for, in small countries.
+const minShort = 5
+
+// short finds a number of five or six digits, which only a phone's key makes one, where it is all of the text, or its word directly before.
+func (s *scanner) short(p *phrase, g int) int {
+	start, last := p.from(g), p.n-1
+	end := p.to(last)
+	if p.tail || g == 0 && p.glued || g > 0 && p.sep[g-1] != 0 {
+		return 0
+	}
+	if s.hint&hintPhone != 0 {
+		if start > 1 || end+1 < len(s.text) {
+			return 0
+		}
+	} else if !s.told(start) || s.decimal(end) || s.unit(end) {
+		return 0
+	}
+	return s.emit(start, end, Phone, rulePhoneKeyword)
+}
+
+// told says that a telephone's noun stands directly before start, with nothing between but what joins the two: "Tel: 211234", "my
+// phone number is 31234".
+func (s *scanner) told(start int) bool {
+	if s.hint&hintPhone != 0 {
+		return true
+	}
+	if start < 3 || !s.wants(hintPhone) || s.hint&hintInnocent != 0 {
+		return false
+	}
+	switch c := s.text[start-1]; c {
+	case ' ', ':', '=', '"', '.':
+	default:
+		if c < utf8.RuneSelf {
+			return false
+		}
+	}
+	low := max(0, start-contextBytes)
+	i := start
+	for range 3 {
+		h, word := s.wordBefore(i, low)
+		if word < 0 || h&hintMeaning != 0 {
+			return h&hintPhone != 0 && h&hintInText == 0
+		}
+		if h&hintNeutral == 0 && !copula(s.text[word:i]) {
+			return false
+		}
+		i = word
+	}
+	return false
+}
+
+// copula says that a word with what stands behind it joins a noun to what it is.
+func copula(word string) bool {
+	n := 0
+	for n < len(word) && word[n] != ' ' {
+		n++
+	}
+	switch word[:n] {
+	case "is", "ist", "es", "est", "é", "è", "je", "jest", "är", "er", "on", "este", "là", "это", "は", "是", "입니다":
+		return true
+	}
+	return false
 }
 
 // between says that what stands directly before start makes the number another thing: an amount's currency, a part of a time.
@@ -131,6 +230,7 @@ func (s *scanner) international(p *phrase, g, start, prefix int) int {
 			if ends[count] == p.n && p.tail {
 				continue
 			}
+			end = s.extended(end)
 			if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
 				start--
 			}
@@ -165,9 +265,6 @@ var layouts = [...]layout{
 	{0x334, "IT"}, {0x37, "IT"}, {0x343, "IT"}, {0x323, "NO"}, {0x254, "BR"}, {0x244, "BR"}, {0x2144, "BR"}, {0x244, "MX"}, {0x344, "CN"}, {0x55, "IN"},
 }
 
-// mobile are the first digits of mobile numbers of nine digits in Spain, Portugal, Poland and Czechia.
-var mobile = [10]bool{5: true, 6: true, 7: true, 9: true}
-
 // national finds a number as it is written within its country. It must have separators.
 func (s *scanner) national(p *phrase, g int, calls bool) int {
 	if p.sep[g] == 0 {
@@ -179,7 +276,7 @@ func (s *scanner) national(p *phrase, g int, calls bool) int {
 	best := 0
 	for k := g; k < p.n && k-g < 6; k++ {
 		n := p.size(k)
-		if n > 8 || len(digits)+n > len(buf) {
+		if n > 8 || len(digits)+n > len(buf) || k > g && !calls && s.apartFrom(p, k) {
 			break
 		}
 		digits = append(digits, s.text[p.start[k]:p.end[k]]...)
@@ -196,13 +293,28 @@ func (s *scanner) national(p *phrase, g int, calls bool) int {
 		return 0
 	}
 	start, end := p.from(g), p.to(best-1)
-	if s.decimal(end) || !calls && (s.near(start)&hintInnocent != 0 || s.currency(end)) {
+	if s.decimal(end) || !calls && (s.near(start)&hintInnocent != 0 || s.unit(end)) {
 		return 0
 	}
 	if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
 		start--
 	}
-	return s.emit(start, end, Phone, rulePhoneNational)
+	return s.emit(start, s.extended(end), Phone, rulePhoneNational)
+}
+
+// apartFrom says that group k is of no number that stands before it: it begins a date, stands in another column, or behind a '/' that
+// comes after more than an area.
+func (s *scanner) apartFrom(p *phrase, k int) bool {
+	switch p.sep[k-1] {
+	case 'm':
+		end := p.to(k - 1)
+		return s.text[end] == ' ' && s.text[end+1] == ' '
+	case '/':
+		if k > 1 && p.sep[k-2] == '/' || p.sep[k] == '/' {
+			return true
+		}
+	}
+	return p.size(k) == 4 && k+2 < p.n && p.sep[k] == '-' && p.sep[k+1] == '-' && p.size(k+1) == 2 && p.size(k+2) == 2
 }
 
 // dialled says that digits, in groups of sizes, are a number of some country in a form that is used there.
@@ -214,10 +326,13 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 	if sizes == 0x37 && paren && checkdigit.NANP(string(digits)) {
 		return true
 	}
+	if p.sep[g] == '.' && s.octets(p, g, to) && !calls || sizes == 0x53 {
+		return false // an address with zeros; a postcode
+	}
 	if digits[0] == '0' {
 		n := p.size(g)
-		if sizes == 0x2222 || sizes == 0x222222 || len(digits) < 9 && !calls {
-			return false // lottery numbers; "01 23 45 67 89" are five
+		if sizes == 0x2222 || sizes == 0x222222 || len(digits) < 9 && !calls || sizes == 0x22222 && !calls && s.listed(p.from(g), p.to(to-1)) {
+			return false // lottery numbers, bytes; "01 23 45 67 89" are five
 		}
 		if n == 1 && (p.sep[g] != ' ' && p.sep[g] != '(' || len(digits) < 10) {
 			return false
@@ -232,9 +347,16 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 		digits[0] = '8'
 		return ok
 	}
-	// Nine digits by threes are amounts in many countries: mobile numbers alone, and with what amounts do not have, or a blank.
-	if sizes == 0x333 && !calls && (p.sep[g] == '.' || !mobile[digits[0]-'0']) {
-		return false
+	if !calls {
+		// Nine digits by threes are amounts, and numbers of all kinds, in many countries; so is what has other signs between.
+		if sizes == 0x333 {
+			return false
+		}
+		for k := g; k < to-1; k++ {
+			if p.sep[k] != ' ' && p.sep[k] != '-' && !paren {
+				return false
+			}
+		}
 	}
 	for i := range layouts {
 		if l := &layouts[i]; l.sizes == sizes && checkdigit.NationalPhone(l.country, string(digits)) {
@@ -242,6 +364,64 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 		}
 	}
 	return paren && sizes&0xf == 4 && (sizes == 0x244 || sizes == 0x254 || sizes == 0x334) && checkdigit.NationalPhone("", string(digits))
+}
+
+// octets says that groups [g, to) are four numbers of a byte each.
+func (s *scanner) octets(p *phrase, g, to int) bool {
+	if to-g != 4 {
+		return false
+	}
+	for k := g; k < to; k++ {
+		if p.size(k) > 3 || number(s.text[p.start[k]:p.end[k]]) > 255 {
+			return false
+		}
+	}
+	return true
+}
+
+// listed says that hexadecimal pairs stand beside [start, end), by blanks, as in a dump of bytes.
+func (s *scanner) listed(start, end int) bool {
+	text := s.text
+	if start > 2 && text[start-1] == ' ' && isHex(text[start-2]) && isHex(text[start-3]) && (start == 3 || !isAlnum(text[start-4])) {
+		return true
+	}
+	return end+2 < len(text) && text[end] == ' ' && isHex(text[end+1]) && isHex(text[end+2]) && (end+3 == len(text) || !isAlnum(text[end+3]))
+}
+
+// extended is where a number that ends at end goes on to: behind its extension, "x12", " ext. 345".
+func (s *scanner) extended(end int) int {
+	text := s.text
+	if end == len(text) {
+		return end
+	}
+	if stop := extension(text, end); stop > 0 {
+		return stop
+	}
+	i := end
+	if text[i] == ',' {
+		i++
+	}
+	if i < len(text) && text[i] == ' ' {
+		i++
+	}
+	word := i
+	for i < len(text) && i-word < 10 && isLetter(text[i]) {
+		i++
+	}
+	if i == word || !foldEqual(text[word:i], "x") && !foldEqual(text[word:i], "ext") && !foldEqual(text[word:i], "extn") && !foldEqual(text[word:i], "extension") && !foldEqual(text[word:i], "poste") {
+		return end
+	}
+	for n := 0; i < len(text) && n < 2 && (text[i] == '.' || text[i] == ' ' || text[i] == ':'); n++ {
+		i++
+	}
+	digit := i
+	for i < len(text) && isDigit(text[i]) && i-digit <= maxExtension {
+		i++
+	}
+	if n := i - digit; n == 0 || n > maxExtension || i < len(text) && classOf[text[i]]&(bitLetter|bitUnder) != 0 {
+		return end
+	}
+	return i
 }
 
 // serial says that the groups are equal runs of '-' that are no phone's: "0123-4567-8901".
@@ -257,8 +437,8 @@ func (s *scanner) serial(p *phrase, g, to int) bool {
 	return true
 }
 
-// currency says that a currency or a unit follows end.
-func (s *scanner) currency(end int) bool {
+// unit says that a currency or a unit follows end.
+func (s *scanner) unit(end int) bool {
 	text := s.text
 	if end < len(text) && (text[end] == ' ' || text[end] == 0xC2) {
 		end++
@@ -272,19 +452,32 @@ func (s *scanner) currency(end int) bool {
 	switch c := text[end]; {
 	case c == '$' || c == '%':
 		return true
-	case c == 0xE2:
-		return end+2 < len(text) && text[end+1] == 0x82 && text[end+2] == 0xAC
-	case c == 0xC2:
-		return end+1 < len(text) && (text[end+1] == 0xA3 || text[end+1] == 0xA5)
-	case isLetter(c):
-		stop := end
-		for stop < len(text) && stop-end < 12 && isLetter(text[stop]) {
-			stop++
-		}
-		var buf [maxWord]byte
-		return wordHint(lowerUTF8(&buf, text[end:stop]), hintInText)&hintNumber != 0
+	case c < utf8.RuneSelf && !isLetter(c):
+		return false
 	}
-	return false
+	switch r, _ := utf8.DecodeRuneInString(text[end:]); r {
+	case '€', '£', '¥', '₽', '₺', '₴', '₹', '₩', '₫', '฿', '円', '元', '원', '圓', '个', '個', '件', '°':
+		return true
+	}
+	stop := end
+	for stop < len(text) && stop-end < maxWord {
+		if isLetter(text[stop]) {
+			stop++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(text[stop:])
+		if text[stop] < utf8.RuneSelf || !unicode.IsLetter(r) {
+			break
+		}
+		stop += n
+	}
+	s.steps += stop - end
+	if stop == end || stop-end >= maxWord {
+		return false
+	}
+	var buf [maxWord]byte
+	word := lowerUTF8(&buf, text[end:stop])
+	return unitWords[string(word)] || wordHint(word, hintInText)&hintNumber != 0
 }
 
 // called finds a number of whatever groups after a word or a key that announces one.
@@ -311,6 +504,12 @@ func (s *scanner) called(p *phrase, g int) int {
 	if plausible > 0 {
 		best = plausible
 	}
+	if best-g == 4 && p.sep[g] == '.' && s.octets(p, g, best) {
+		return 0
+	}
+	if best-g == 2 && p.size(g) == 5 && p.sep[g] == '-' && p.size(g+1) <= 4 {
+		return 0 // a postcode
+	}
 	if best == 0 || s.decimal(p.to(best-1)) || s.between(p.from(g)) {
 		return 0
 	}
@@ -321,12 +520,12 @@ func (s *scanner) called(p *phrase, g int) int {
 		if n == 8 && best-g == 1 && isDay(number(text[start:start+4]), number(text[start+4:start+6]), number(text[start+6:end])) {
 			return 0
 		}
-		if plausible == 0 && best-g == 1 && (n < 9 || n > 11) || s.currency(end) {
+		if plausible == 0 && best-g == 1 && (n < 9 || n > 11) || s.unit(end) {
 			return 0
 		}
 	}
 	if start > s.floor && s.text[start-1] == '(' && s.closes(start, end) {
 		start--
 	}
-	return s.emit(start, end, Phone, rulePhoneKeyword)
+	return s.emit(start, s.extended(end), Phone, rulePhoneKeyword)
 }

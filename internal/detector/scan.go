@@ -109,6 +109,7 @@ type scanner struct {
 
 	nearAt   int // the place that nearHint is of, plus one
 	nearHint Hint
+	nearWord int // where the word begins that says it
 
 	// steps counts bytes that were looked at other than by next. Tests hold it to be linear.
 	steps int

@@ -48,7 +48,7 @@ var tokens = [...]tokenForm{
 	{"NRAK-", "new_relic_key", 27, 27, kindCaps, 0},
 	{"PMAK-", "postman_key", 50, 70, kindURL, 0},
 	{"SG.", "sendgrid_key", 60, 70, kindAny, 0},
-	{"SK", "twilio_key", 32, 32, bitHex, hintSecret},
+	{"SK", "twilio_key", 32, 32, bitHex, 0},
 	{"AC", "twilio_account", 32, 32, bitHex, hintSecret},
 	{"dapi", "databricks_token", 32, 34, bitHex | bitDash, 0},
 	{"dckr_pat_", "docker_token", 20, 60, kindURL, 0},
