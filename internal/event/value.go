@@ -65,6 +65,15 @@ func (v Value) Str() string {
 	return v.of.Str()
 }
 
+// Text returns the value as an ID or a name is read that some producers send as another type: an object or an array is JSON, "" where it
+// nests deeper than MaxDepth, and bytes are base64.
+func (v Value) Text() string {
+	if v.kind == KindEmpty {
+		return ""
+	}
+	return text(v.of)
+}
+
 // Bool returns a boolean value.
 func (v Value) Bool() bool { return v.kind == KindBool && v.of.Bool() }
 

@@ -53,7 +53,7 @@ func (w *work) maskID(e *event.Event) (err error) {
 	}()
 	for key, v := range e.Attributes {
 		if key == event.FieldID {
-			if err := w.identity(v, w.plans.of(nil, key)); err != nil {
+			if err := w.identity(key, v, w.plans.of(nil, key)); err != nil {
 				return err
 			}
 		}

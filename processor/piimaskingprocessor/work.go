@@ -239,7 +239,7 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 		pl.person = plan.person
 		pl.name(plan)
 	case event.PartIdentity:
-		return w.identity(v, plan)
+		return w.identity(key, v, plan)
 	case event.PartName:
 		if known && v.Str() == e.Name {
 			return nil
@@ -255,47 +255,6 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 	}
 	return w.value(v, &pl, 0)
 }
-
-// identity masks an ID as a whole or not at all: two IDs must never become one, and what names a person in one event must name them
-// in the next.
-func (w *work) identity(v event.Value, plan *keyPlan) error {
-	pl := place{hint: plan.hint, field: plan.field, class: plan.class, rule: plan.rule}
-	if v.Kind() != event.KindString {
-		return w.value(v, &pl, 0) // a number; what nests is a property's text
-	}
-	s := v.Str()
-	if s == "" || masking.Masked(s) == len(s) {
-		return nil
-	}
-	if pl.class == "" {
-		base := len(w.findings)
-		w.findings = w.p.detector.Find(w.findings, s, hintFor(s, idHint))
-		if len(w.findings) == base {
-			return nil
-		}
-		f := w.findings[base]
-		w.findings = w.findings[:base]
-		pl.class, pl.rule = string(f.Class), f.Rule
-	}
-	action := w.p.identityAction(pl.class)
-	out, err := w.mask(action, masking.Value{Text: s}, pl.class, masking.Any)
-	drop := errors.Is(err, masking.ErrDrop)
-	if err != nil && !drop {
-		return err
-	}
-	w.count(&pl, action.Kind())
-	switch {
-	case w.p.cfg.DryRun:
-	case drop:
-		v.SetNull()
-	default:
-		v.SetText(out.Text)
-	}
-	return nil
-}
-
-// idHint is that of an ID: what looks like a number of somebody's is most likely none.
-var idHint = detector.HintOf("id")
 
 // plain masks a text that is no attribute.
 func (w *work) plain(s, field string, hint detector.Hint, set func(string)) error {
@@ -384,7 +343,7 @@ func (w *work) guardedSource(s event.Source) (err error) {
 			pl.name(plan)
 		}
 		if plan.part == event.PartIdentity {
-			err = w.identity(v, plan)
+			err = w.identity(key, v, plan)
 		} else {
 			err = w.value(v, &pl, 0)
 		}
