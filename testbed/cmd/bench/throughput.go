@@ -168,7 +168,7 @@ func (b *bench) process(ctx context.Context) (s section, err error) {
 	warmUp := max(b.events/10, 1000)
 	s = section{
 		title: "Whole process",
-		intro: fmt.Sprintf("OTLP gRPC in to ClickHouse: %s events after a warm-up of %s, rounds: %d, contrib and Millrace in turn. Contrib's collector does not validate, Millrace's does.",
+		intro: fmt.Sprintf("OTLP gRPC in to ClickHouse: %s events after a warm-up of %s, rounds: %d, contrib and Millrace in turn. Contrib's collector passes events on; Millrace's validates each and masks it by all detectors.",
 			term.Number(int64(b.events)), term.Number(int64(warmUp)), b.rounds),
 	}
 	costs := make([]processCosts, len(both))
