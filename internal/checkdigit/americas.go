@@ -74,7 +74,8 @@ func brCPF(d id) bool {
 // mxStates are the codes of the federal entities, and NE for those born abroad.
 const mxStates = "AS BC BS CC CL CM CS CH DF DG GT GR HG JC MC MN MS NT NL OC PL QT QR SP SL SR TC TS TL VZ YN ZS NE "
 
-// mxCURP follows the instruction of the RENAPO: name, date, sex, entity, consonants, a character that tells the century, check digit.
+// mxCURP follows the instruction of the RENAPO: name, date, sex, entity, letters of the names, a character that tells the century, check
+// digit. The letters are consonants by the instruction; vowels are taken too, since makers of such numbers err there and the rest tells enough.
 func mxCURP(d id) bool {
 	if d.b[10] != 'H' && d.b[10] != 'M' && d.b[10] != 'X' {
 		return false
@@ -83,7 +84,7 @@ func mxCURP(d id) bool {
 	for i := 0; i < len(mxStates); i += 3 {
 		known = known || mxStates[i] == d.b[11] && mxStates[i+1] == d.b[12]
 	}
-	if !known || isVowel(d.b[13]) || isVowel(d.b[14]) || isVowel(d.b[15]) {
+	if !known {
 		return false
 	}
 	year := 2000 + d.num(4, 2)

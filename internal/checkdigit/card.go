@@ -89,7 +89,7 @@ var cardRanges = [...]cardRange{
 	{644000, 649999, card16to19, "discover"},
 	{650000, 659999, card16to19, "discover"},
 	{620000, 629999, card16to19, "unionpay"},
-	{817200, 819999, card16to19, "unionpay"},
+	{810000, 819999, card16to19, "unionpay"},
 	{820000, 820999, 1 << 16, "rupay"},
 	{500000, 509999, card12to19, "maestro"},
 	{560000, 589999, card12to19, "maestro"},

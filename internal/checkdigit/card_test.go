@@ -39,6 +39,7 @@ func TestPaymentCardsByNetwork(t *testing.T) {
 	f("jcb", "3530111333300000")
 	f("unionpay", "6200000000000005")
 	f("unionpay", "6205500000000000004")
+	f("unionpay", "8171999927660000")
 	f("maestro", "6759649826438453")
 	f("maestro", "6771798021000008")
 	f("troy", "9792030394440796")

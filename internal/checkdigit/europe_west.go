@@ -54,7 +54,7 @@ var western = []definition{
 		keywords: []string{"ahv", "ahv-nr", "ahv-nummer", "avs", "oasi", "sozialversicherungsnummer", "numéro avs"},
 	},
 	{
-		name: "national_id_at_svnr", forms: []string{"9999999999"}, punctuated: []string{"9999 999999", "9999-999999"}, share: 0.0045, valid: atSVNR,
+		name: "national_id_at_svnr", forms: []string{"9999999999"}, punctuated: []string{"9999 999999"}, share: 0.0045, valid: atSVNR,
 		keywords: []string{"svnr", "sv-nr", "sozialversicherungsnummer", "versicherungsnummer", "sv-nummer"},
 	},
 }

@@ -3,7 +3,7 @@
 package checkdigit
 
 // InternationalPhone says whether digits, as they stand after '+' or "00", can be a phone number: an assigned country calling code,
-// and a national number of a length and beginning that this country uses.
+// and a national number of a length and beginning that this country uses. One zero too many before it is let through.
 func InternationalPhone(digits string) bool {
 	if len(digits) < 7 || len(digits) > 15 {
 		return false
@@ -20,7 +20,9 @@ func InternationalPhone(digits string) bool {
 			return false
 		}
 		if plans[code].lengths != 0 {
-			return nationalNumber(code, digits[i+1:])
+			n := digits[i+1:]
+			// People leave the prefix in that is dialled at home only: +44 07911 …
+			return nationalNumber(code, n) || len(n) > 7 && n[0] == '0' && code != 39 && nationalNumber(code, n[1:])
 		}
 	}
 	return false

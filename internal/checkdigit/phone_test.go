@@ -106,8 +106,13 @@ func TestInternationalPhonesByLengthAndBeginning(t *testing.T) {
 	f(true, "33199001234")
 	f(true, "493023125001")
 	f(true, "390698123456") // Italy keeps the 0
-	f(false, "4402079460123")
-	f(false, "330199001234")
+	f(true, "4402079460123") // the prefix of home left in, as people do, and libphonenumber forgives
+	f(true, "330199001234")
+	f(false, "44002079460123")
+	f(false, "3300199001234")
+	f(true, "878101234567890") // universal personal, disaster relief, premium rate
+	f(true, "88812345678901")
+	f(true, "979123456789")
 	f(false, "11234567890") // an area does not begin with 1
 	f(false, "12021550143") // nor an exchange
 	f(false, "12025110143")

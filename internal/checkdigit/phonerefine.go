@@ -11,8 +11,8 @@ func refined(code int, n string) bool {
 		return NANP(n)
 	case 27:
 		return n[0] != '9'
-	case 31: // 8 and 9 begin networks and services: 85, 88, 91 and 97
-		return n[0] < '8' || oneOf(n[:2], "85 88 91 97 ")
+	case 31: // 8 and 9 begin networks and services: 84, 85, 87, 88, 91 and 97
+		return n[0] < '8' || oneOf(n[:2], "84 85 87 88 91 97 ")
 	case 32: // nine digits have mobile networks, 45 to 49
 		return (len(n) == 9) == (n[0] == '4' && n[1] >= '5')
 	case 36: // landlines have eight digits; nine have mobile networks, whose second digit is 0 or 1

@@ -41,7 +41,7 @@ func (s *scanner) cardAt(p *phrase, g, to int, network string, n int) bool {
 	}
 	switch {
 	case n == 16 || n == 15 && network == "amex":
-	case n == 14 && network == "diners", n == 19 && (network == "visa" || network == "unionpay"):
+	case n == 14 && network == "diners", n == 19 && (network == "visa" || network == "unionpay" && s.text[start] == '6'):
 		// Of these lengths other things are too, such as hashes in JSON: they must stand in a sentence.
 		if !s.apart(start, end) {
 			return false
@@ -75,6 +75,9 @@ func (s *scanner) apart(start, end int) bool {
 	}
 	if end == len(text) {
 		return true
+	}
+	if i := end + 1; text[end] == ',' && i+1 < len(text) && (text[i] == ' ' || text[i] == '\n') && (isDigit(text[i+1]) || text[i+1] == '-') {
+		return false // a list of numbers
 	}
 	switch c := text[end]; c {
 	case ' ', '\n', '\t', ')', '.', ',', ';', ':', '!', '?':

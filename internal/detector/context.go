@@ -77,8 +77,12 @@ func (s *scanner) wordBefore(i, low int) (Hint, int) {
 			continue
 		}
 		switch c {
-		case '\n', ';', '|', '?', '!', '{':
+		case '\n', ';', '|', '?', '!':
 			return 0, -1
+		case '{': // but a name before it is of what is in it: {"card":{"number":"…"}}
+			if i < 3 || text[i-2] != ':' && text[i-3] != ':' {
+				return 0, -1
+			}
 		case '&': // of a query
 			if i < next && isAlnum(text[i]) && i > 1 && text[i-2] != ' ' {
 				return 0, -1
@@ -108,10 +112,10 @@ func (s *scanner) wordBefore(i, low int) (Hint, int) {
 			break
 		}
 		r, n := letterBefore(text[low:i])
-		if n == 0 || r >= beyondLatin && all != 0 || r < beyondLatin && foreign {
+		if n == 0 || i < end && foreign == isLatin(r) {
 			break // scripts of which some have no blanks meet: "電話123", "注文ORD"
 		}
-		wide, foreign = true, foreign || r >= beyondLatin
+		wide, foreign = true, !isLatin(r)
 		i -= n
 	}
 	if all == bitDigit && !wide {
@@ -130,14 +134,26 @@ func (s *scanner) wordBefore(i, low int) (Hint, int) {
 		var buf [maxWord]byte
 		h = wordHint(lowerUTF8(&buf, word[max(0, len(word)-maxWord):]), hintInText)
 	}
-	if stop && (!wide && all&bitLetter == 0 || h&(hintMeaning|hintNeutral|hintPerson) == 0 && !short(word, 3) || startsUpper(text[next:]) && !short(word, 4)) {
+	if stop && (!wide && all&bitLetter == 0 || !abbreviates(word, h) || startsUpper(text[next:]) && !short(word, 4)) {
 		return 0, -1
 	}
 	return h, i
 }
 
-// beyondLatin is the first letter of Greek, and what is above is of no Latin script either.
-const beyondLatin = 0x370
+// abbreviates says that a '.' behind word, which says h, ends an abbreviation rather than a sentence, so that what follows is what
+// the word says: "Tel. 0123…", "ref. 0123…", but not "… lost my order. 0123…".
+func abbreviates(word string, h Hint) bool {
+	switch {
+	case h&(hintClasses|hintNeutral|hintPerson) != 0:
+		return true
+	case h&hintInnocent == 0:
+		return short(word, 3)
+	}
+	return foldEqual(word, "ref") || foldEqual(word, "art") || foldEqual(word, "ver") || foldEqual(word, "rev")
+}
+
+// isLatin says that r, a letter or mark beyond ASCII, is of the Latin script.
+func isLatin(r rune) bool { return r < 0x370 || r >= 0x1E00 && r < 0x1F00 }
 
 // isNumberSign says that c stands between digits of one number, date or time.
 func isNumberSign(c byte) bool {

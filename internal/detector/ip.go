@@ -169,6 +169,7 @@ func (s *scanner) colons(start, end int) int {
 			if text[stop] == ':' {
 				compressed++
 				stop++
+				bad = bad || stop < len(text) && text[stop] == ':'
 			}
 			if stop < len(text) && isHex(text[stop]) {
 				groups++
@@ -264,6 +265,9 @@ func (s *scanner) unicast(first int, tail bool, groups int) bool {
 	}
 	if groups >= 4 {
 		return true // no program has names of four short hexadecimal words
+	}
+	if v == 0xffff {
+		return false // a mask
 	}
 	switch {
 	case v&0xe000 == 0x2000, v&0xfe00 == 0xfc00, v&0xff00 == 0xff00:

@@ -33,7 +33,7 @@ func (s *scanner) phone(p *phrase, g int) int {
 		return 0
 	}
 	calls := s.calls(p, g)
-	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (g == 0 || p.sep[g-1] == '/' || p.sep[g-1] == 'm') && (calls || p.sep[g] != 0 && !s.serial(p, g, p.n)) && s.hint&hintInnocent == 0 {
+	if n >= 2 && text[start] == '0' && text[start+1] == '0' && (g == 0 || p.sep[g-1] == '/' || p.sep[g-1] == 'm') && (calls || p.sep[g] != 0 && !fours(p, g)) && s.hint&hintInnocent == 0 {
 		if to := s.international(p, g, start, 2); to > 0 {
 			return to
 		}
@@ -128,7 +128,7 @@ func (s *scanner) told(start int) bool {
 	for range 3 {
 		h, word := s.wordBefore(i, low)
 		if word < 0 || h&hintMeaning != 0 {
-			return h&hintPhone != 0 && h&hintInText == 0
+			return h&hintPhone != 0 && h&hintInText == 0 && i-word > 3 // "HP = 32773"
 		}
 		if h&hintNeutral == 0 && !copula(s.text[word:i]) {
 			return false
@@ -331,7 +331,7 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 	}
 	if digits[0] == '0' {
 		n := p.size(g)
-		if sizes == 0x2222 || sizes == 0x222222 || len(digits) < 9 && !calls || sizes == 0x22222 && !calls && s.listed(p.from(g), p.to(to-1)) {
+		if sizes == 0x2222 && !calls || sizes == 0x222222 || len(digits) < 9 && !calls || sizes == 0x22222 && !calls && s.listed(p.from(g), p.to(to-1)) {
 			return false // lottery numbers, bytes; "01 23 45 67 89" are five
 		}
 		if n == 1 && (p.sep[g] != ' ' && p.sep[g] != '(' || len(digits) < 10) {
@@ -424,6 +424,16 @@ func (s *scanner) extended(end int) int {
 	return i
 }
 
+// fours says that all groups from g on have four digits, as code points in hexadecimal have.
+func fours(p *phrase, g int) bool {
+	for ; g < p.n; g++ {
+		if p.size(g) != 4 {
+			return false
+		}
+	}
+	return true
+}
+
 // serial says that the groups are equal runs of '-' that are no phone's: "0123-4567-8901".
 func (s *scanner) serial(p *phrase, g, to int) bool {
 	if to-g < 3 || p.sep[g] != '-' {
@@ -504,8 +514,8 @@ func (s *scanner) called(p *phrase, g int) int {
 	if plausible > 0 {
 		best = plausible
 	}
-	if best-g == 4 && p.sep[g] == '.' && s.octets(p, g, best) {
-		return 0
+	if best-g == 4 && p.sep[g] == '.' && s.octets(p, g, best) && (p.size(g) != 2 || p.size(g+1) != 2 || p.size(g+2) != 2) {
+		return 0 // a netmask
 	}
 	if best-g == 2 && p.size(g) == 5 && p.sep[g] == '-' && p.size(g+1) <= 4 {
 		return 0 // a postcode

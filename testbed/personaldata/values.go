@@ -45,7 +45,7 @@ var values = map[string]func(*maker) Value{
 		case 3:
 			return join("[", personal(detector.IPAddress, "v6 and port", a.String()), "]:", lookalikes["port"](m))
 		case 4:
-			return join(personal(detector.IPAddress, "v6 and zone", "fe80::"+a.String()[len(a.String())-4:]), "%eth0")
+			return join(personal(detector.IPAddress, "v6 and zone", "fe80::"+strings.TrimLeft(a.String()[len(a.String())-4:], ":")), "%eth0")
 		}
 		return personal(detector.IPAddress, "v6", a.String())
 	},
