@@ -44,6 +44,23 @@ func (r *Reader) Reset(b Batch) {
 	r.ev.Properties, r.ev.Context = props, context
 }
 
+// Release lets go of the batch, and of more memory than events usually need, so that a Reader can be kept.
+func (r *Reader) Release() {
+	props, context := emptied(r.ev.Properties), emptied(r.ev.Context)
+	*r = Reader{}
+	r.ev.Properties, r.ev.Context = props, context
+}
+
+const maxKeptProperties = 1024
+
+func emptied(p []Property) []Property {
+	if cap(p) > maxKeptProperties {
+		return nil
+	}
+	clear(p[:cap(p)])
+	return p[:0]
+}
+
 // Next returns the next event, or nil after the last. The Event is the Reader's own and overwritten by the
 // next call.
 func (r *Reader) Next() *Event {

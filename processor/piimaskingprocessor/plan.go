@@ -27,7 +27,9 @@ type keyPlan struct {
 // planner makes plans of keys, and keeps those it was asked for last. One goroutine at a time.
 type planner struct {
 	p       *piiMasking
-	plans   map[string]*keyPlan
+	keys    map[string]*keyPlan            // of keys alone
+	paths   map[string]map[string]*keyPlan // by key, then by the keys above it; for patterns with levels
+	kept    int
 	scratch []detector.Finding
 	path    []byte
 }
@@ -36,28 +38,57 @@ type planner struct {
 // costs time, and no memory.
 const maxPlans = 8192
 
-func newPlanner(p *piiMasking) planner { return planner{p: p, plans: map[string]*keyPlan{}} }
+func newPlanner(p *piiMasking) planner {
+	return planner{p: p, keys: map[string]*keyPlan{}, paths: map[string]map[string]*keyPlan{}}
+}
 
 // of returns the plan of a key that stands below others, none for an attribute's. Patterns with levels see all of them.
 func (n *planner) of(above []string, key string) *keyPlan {
 	if len(above) == 0 || !n.p.paths {
-		if plan := n.plans[key]; plan != nil {
+		if plan := n.keys[key]; plan != nil {
 			return plan
 		}
-		return n.keep(key, key)
-	}
-	n.path = n.path[:0]
-	for _, name := range above {
-		n.path = append(append(n.path, name...), '.')
-	}
-	n.path = append(n.path, key...)
-	if plan := n.plans[string(n.path)]; plan != nil {
+		plan := n.plan(key, key)
+		if n.room(len(key)) {
+			n.keys[strings.Clone(key)] = plan
+		}
 		return plan
 	}
-	return n.keep(string(n.path), key)
+	n.path = n.path[:0]
+	from := len(above) // of as many levels as a name can have
+	for size := len(key); from > 0 && size <= maxKey; from-- {
+		size += len(above[from-1]) + 1
+	}
+	for _, name := range above[from:] {
+		n.path = append(append(n.path, name...), '.')
+	}
+	if plan := n.paths[key][string(n.path)]; plan != nil {
+		return plan
+	}
+	plan := n.plan(string(n.path)+key, key)
+	if n.room(len(n.path) + len(key)) {
+		if n.paths[key] == nil {
+			n.paths[strings.Clone(key)] = map[string]*keyPlan{}
+		}
+		n.paths[key][string(n.path)] = plan
+	}
+	return plan
 }
 
-func (n *planner) keep(path, key string) *keyPlan {
+// room says whether a plan is kept. One of what is no name is not: what is kept is bounded in bytes too.
+func (n *planner) room(size int) bool {
+	if size > maxKey {
+		return false
+	}
+	if n.kept++; n.kept > maxPlans {
+		n.kept = 1
+		clear(n.keys)
+		clear(n.paths)
+	}
+	return true
+}
+
+func (n *planner) plan(path, key string) *keyPlan {
 	plan := &keyPlan{part: event.PartOf(path), hint: n.p.detector.HintOf(key), field: fieldName(key)}
 	n.scratch = n.p.detector.Find(n.scratch[:0], key, 0)
 	if plan.dirty = len(n.scratch) > 0; plan.dirty {
@@ -77,13 +108,6 @@ func (n *planner) keep(path, key string) *keyPlan {
 	if plan.part == event.PartIdentity && !plan.own {
 		plan.class = "" // an ID is a name for somebody by purpose: "user.id" is what events are joined by
 	}
-	if len(path) > maxKey {
-		return plan // no name: what is kept is bounded in bytes too
-	}
-	if len(n.plans) >= maxPlans {
-		clear(n.plans)
-	}
-	n.plans[path] = plan
 	return plan
 }
 
@@ -127,5 +151,5 @@ func fieldName(key string) string {
 			return otherField
 		}
 	}
-	return key
+	return strings.Clone(key) // which may be a piece of a text of megabytes
 }

@@ -219,7 +219,10 @@ func (p *piiMasking) erased(e *event.Event) bool {
 // process masks a batch. An error is one of the key store's disk: nothing has passed, and the sender sends again.
 func (p *piiMasking) process(ctx context.Context, ld plog.Logs) (plog.Logs, error) {
 	w := p.works.Get().(*work)
-	defer p.works.Put(w)
+	defer func() {
+		w.release()
+		p.works.Put(w)
+	}()
 	batch := event.FromLogs(ld)
 	if err := w.batch(ctx, batch); err != nil {
 		return ld, err

@@ -216,6 +216,9 @@ func TestConfiguredNamesGoBeforeTheBuiltInOnes(t *testing.T) {
 	f(rule("none", "token"), `{"token":"abc","access_token":"abc"}`, `{"token":"abc","access_token":"[secret]"}`)
 	f(rule("ref", "customer.*"), `{"customer":{"id":"c1"},"other":{"id":"c1"}}`, `{"customer":{"id":"[ref]"},"other":{"id":"c1"}}`)
 	f(rule("ref", "customer.*"), `{"customer.id":"c1","id":"c1"}`, `{"customer.id":"[ref]","id":"c1"}`)
+	f(rule("ref", "customer data.*"), `{"customer data":{"id":"c1"},"other":{"id":"c1"}}`, `{"customer data":{"id":"[ref]"},"other":{"id":"c1"}}`)
+	// What one key is says nothing of another one that reads alike with those above it.
+	f(rule("ref", "customer.*"), `{"a@example":{"com":1},"a@example.com":1}`, `{"a@example":{"com":1},"[email]":1}`)
 	f(rule("who", "user.id"), `{"user.id":"u1"}`, `{"user.id":null}`) // without keys nothing tells two apart
 	f(func(c *Config) { c.Names.Builtin = false }, `{"password":"x"}`, `{"password":"x"}`)
 	f(func(c *Config) { c.IgnoreKeys = []string{"support_*"} }, `{"support_mail":"help@example.com","m":"help@example.com"}`, `{"support_mail":"help@example.com","m":"[email]"}`)

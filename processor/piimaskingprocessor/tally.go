@@ -49,6 +49,13 @@ func (t *tally) reset() {
 	clear(t.events)
 }
 
+// release does not keep a map that a batch of many keys has made large.
+func (t *tally) release() {
+	if len(t.hits) > maxKept {
+		t.hits = map[hit]int64{}
+	}
+}
+
 func (t *tally) value(h hit) { t.hits[h]++ }
 
 func (t *tally) event(name, reason string) { t.events[outcome{name, reason}]++ }

@@ -45,6 +45,32 @@ type work struct {
 
 func newWork(p *piiMasking) *work { return &work{p: p, plans: newPlanner(p), tally: newTally()} }
 
+// release lets go of the batch, and of what a large one has made large: nothing of an event is kept in memory until the next one comes.
+func (w *work) release() {
+	w.reader.Release()
+	w.findings, w.plans.scratch = smaller(w.findings), smaller(w.plans.scratch)
+	w.edits, w.path = smaller(w.edits), smaller(w.path)
+	w.forms.path, w.plans.path = smaller(w.forms.path), smaller(w.plans.path)
+	w.suppressed, w.asked, w.keys = smaller(w.suppressed), smaller(w.asked), smaller(w.keys)
+	if len(w.people) > maxKept {
+		w.people = nil
+	}
+	clear(w.people)
+	w.target, w.schema = masking.Target{}, nil
+	w.tally.release()
+}
+
+// maxKept is how many elements of a kind are kept room for between batches.
+const maxKept = 4096
+
+func smaller[T any](s []T) []T {
+	if cap(s) > maxKept {
+		return nil
+	}
+	clear(s[:cap(s)])
+	return s[:0]
+}
+
 func (w *work) batch(ctx context.Context, b event.Batch) error {
 	w.events, w.suppressed = 0, w.suppressed[:0]
 	w.tally.reset()
