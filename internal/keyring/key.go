@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // Key is one secret. It has no text form: printed, logged or encoded it is its name. Callable by any goroutine.
@@ -55,7 +56,7 @@ func (k *Key) Derive(purpose Purpose, tenant, label string, size int) ([]byte, e
 
 // Derived returns what newT makes of the secret that Derive returns, and keeps it with the key: a cipher, a MAC's state. What was used
 // lately is kept, up to a bound; asking for that allocates nothing. newT may be called by several goroutines at once, of whose
-// results one is kept. It must not keep the slice that it is given beyond the T.
+// results one is kept. What is asked for by a tenant of a very long name is not. It must not keep the slice that it is given beyond the T.
 func Derived[T any](k *Key, purpose Purpose, tenant, label string, size int, newT func(secret []byte) (T, error)) (T, error) {
 	m := k.hidden()
 	at := cacheKey{purpose, tenant, label, size}
@@ -71,9 +72,15 @@ func Derived[T any](k *Key, purpose Purpose, tenant, label string, size int, new
 	if err != nil {
 		return none, fmt.Errorf("deriving from key %s: %w", k.id, err)
 	}
-	m.derived.put(at, v)
+	// A tenant's name is often a sender's word, and may be of megabytes: there are so many keys in the cache, not so many bytes.
+	if len(tenant)+len(label) <= maxCachedName {
+		at.tenant, at.label = strings.Clone(tenant), strings.Clone(label)
+		m.derived.put(at, v)
+	}
 	return v, nil
 }
+
+const maxCachedName = 256 // bytes
 
 // CheckValue tells this key from any other that has the same ID, and nothing else about it: 16 hexadecimal digits.
 func (k *Key) CheckValue() string {

@@ -96,6 +96,23 @@ func TestWhatIsDerivedIsMadeOnceAndBounded(t *testing.T) {
 	}))
 }
 
+func TestWhatIsDerivedForAVeryLongNameIsNotKept(t *testing.T) {
+	k := testKey(t, "k1", 1)
+	made := 0
+	f := func(tenant string, want int) {
+		t.Helper()
+		for range 2 {
+			_, err := Derived(k, Pseudonyms, tenant, "", 32, func([]byte) (int, error) { made++; return made, nil })
+			require.NoError(t, err)
+		}
+		require.Equal(t, want, made)
+	}
+	f("shop", 1)
+	f(strings.Repeat("a", 256), 2)
+	f(strings.Repeat("a", 257), 4)
+	require.Len(t, k.hidden().derived.ring, 2)
+}
+
 func TestWhatIsDerivedIsTheSameForAllGoroutines(t *testing.T) {
 	k := testKey(t, "k1", 1)
 	k.hidden().derived.limit = 8
