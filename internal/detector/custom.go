@@ -98,7 +98,7 @@ func (d *Detector) findCustom(dst []Finding, base int, text string, hint Hint) [
 				break
 			}
 			start, end := m[2*c.group], m[2*c.group+1]
-			if start >= 0 && end > start {
+			if start >= 0 && end > start && !inSealed(text, at+start) {
 				dst = d.insert(dst, base, text, Finding{Start: at + start, End: at + end, Class: c.class, Rule: c.name})
 			}
 			at += max(m[1], m[0]+1)

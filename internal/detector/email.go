@@ -190,8 +190,15 @@ func (s *scanner) domain(start int) int {
 			break
 		}
 		labels++
-		if labels > 1 && topLevel(text[label:end], all, wide) && !(numeric && labels > 2) {
+		switch {
+		case labels < 2 || numeric && (labels > 2 || end-label > 3):
+		case topLevel(text[label:end], all, wide):
 			good = end
+		case !wide && all&(bitDigit|bitDash) != 0:
+			// "jane@example.com-17": what follows the domain is of something else.
+			if n := beginsTopLevel(text[label:end]); n > 0 {
+				good = label + n
+			}
 		}
 		numeric = numeric && all&^bitDigit == 0 && !wide
 		if end < i || i+1 >= len(text) || text[i] != '.' {
@@ -214,7 +221,44 @@ func topLevel(label string, all uint8, wide bool) bool {
 	if len(label) > 4 && (label[:4] == "xn--" || label[:4] == "XN--") {
 		return true
 	}
-	return len(label) >= 2 && len(label) <= 24 && all&(bitDigit|bitDash) == 0
+	if len(label) < 2 || len(label) > 24 || all&(bitDigit|bitDash) != 0 {
+		return false
+	}
+	for i := 1; i < len(label); i++ {
+		if label[i] < 'a' && label[i-1] >= 'a' {
+			return false // insteadOf: a name in a program
+		}
+	}
+	return true
+}
+
+// domains of countries and the commonest of others: what a hyphen or a digit can stand behind.
+const knownTopLevel = ` com net org edu gov mil int info biz name pro app dev io ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bv bw by bz
+ ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gb gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu
+ id ie il im in iq ir is it je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz
+ om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sj sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz
+ va vc ve vg vi vn vu wf ws ye yt za zm zw `
+
+// beginsTopLevel is the length of a known top-level domain that label begins with and that a '-' follows, or, where it has three letters or
+// more, a digit; or 0.
+func beginsTopLevel(label string) int {
+	n := 0
+	for n < len(label) && isLetter(label[n]) {
+		n++
+	}
+	if n < 2 || n > 4 || n == len(label) || label[n] != '-' && n < 3 {
+		return 0
+	}
+	var buf [6]byte
+	buf[0] = ' '
+	for i := range n {
+		buf[1+i] = lowerByte(label[i])
+	}
+	buf[1+n] = ' '
+	if strings.Contains(knownTopLevel, string(buf[:n+2])) {
+		return n
+	}
+	return 0
 }
 
 // asset says that [start, end) is the end of a file's name: "logo@2x.png".

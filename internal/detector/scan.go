@@ -134,7 +134,11 @@ func (s *scanner) scan(i int) {
 		case c == '@':
 			i = s.at(i, i+1)
 		case c == ':':
-			i = s.colon(i)
+			if to := s.sealed(i); to > 0 {
+				i = to
+			} else {
+				i = s.colon(i)
+			}
 		case c == '=':
 			i = s.assignment(i)
 		default:

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package detector
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/internal/seal"
+)
+
+func TestASealedTextHasNothingToFind(t *testing.T) {
+	require.Equal(t, seal.Prefix, sealedPrefix)
+	d, err := New(Config{Custom: []Custom{{Name: "letters", Class: "x", Pattern: `[A-Za-z]{6,}`}}})
+	require.NoError(t, err)
+	r := rand.New(rand.NewPCG(1, 9))
+	for i := range 5000 {
+		raw := make([]byte, 20+r.IntN(200))
+		for k := range raw {
+			raw[k] = byte(r.Uint32())
+		}
+		sealed := fmt.Sprintf("%sr%d:%s", seal.Prefix, i, base64.RawStdEncoding.EncodeToString(raw))
+		require.Empty(t, d.Find(nil, sealed, 0), sealed)
+		require.Empty(t, d.Find(nil, sealed, HintOf("phone")), sealed)
+		text := `{"a":"` + sealed + `","b":"john@example.com"}`
+		got := d.Find(nil, text, 0)
+		require.Len(t, got, 1, text)
+		require.Equal(t, "john@example.com", text[got[0].Start:got[0].End])
+	}
+	// What only begins alike is looked at.
+	require.Len(t, testDetector(t).Find(nil, "millrace-sealed:v2:john@example.com", 0), 1)
+}
