@@ -69,34 +69,14 @@ func (e *Event) Attributes(yield func(key string, v Value) bool) {
 	}
 }
 
-// RenameAttributes gives attributes other keys: f returns the one that is to stand, "" for none at all. Where the key is there
-// already, the value is removed.
+// RenameAttributes gives attributes other keys: f returns the one that is to stand, "" for none at all. Where that key is there
+// already, or two keys become one, a number tells them apart: no value is lost. What was read of the attributes before is stale.
 func (e *Event) RenameAttributes(f func(key string) string) { rename(e.rec.lr.Attributes(), f) }
 
 // RenameMembers does the same for a map's members.
 func (v Value) RenameMembers(f func(key string) string) {
 	if v.kind == KindMap {
 		rename(v.of.Map(), f)
-	}
-}
-
-func rename(m pcommon.Map, f func(string) string) {
-	type move struct{ from, to string }
-	var moves []move
-	for k := range m.All() {
-		if to := f(k); to != k {
-			moves = append(moves, move{k, to})
-		}
-	}
-	for _, mv := range moves {
-		if v, ok := m.Get(mv.from); ok && mv.to != "" {
-			if _, taken := m.Get(mv.to); !taken {
-				kept := pcommon.NewValueEmpty()
-				v.MoveTo(kept) // what Put adds may move the map
-				kept.MoveTo(m.PutEmpty(mv.to))
-			}
-		}
-		m.Remove(mv.from)
 	}
 }
 

@@ -3,11 +3,11 @@
 package event
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/xpdata/entity"
 )
@@ -133,15 +133,46 @@ func TestAStrippedEventHasNothingOfItsProducer(t *testing.T) {
 	require.Equal(t, "sealed", string(r.Next().AppendRaw(nil)))
 }
 
-func TestRenamingKeepsValuesAndTheFirstOfAKey(t *testing.T) {
-	m := pcommon.NewMap()
-	for i, k := range []string{"a", "b", "c", "d", "e"} {
-		m.PutInt(k, int64(i))
+func TestRenamingKeepsEveryValueAndTheOrder(t *testing.T) {
+	f := func(keys []string, to map[string]string, want string) {
+		t.Helper()
+		m, ok := mapOf(keys)
+		require.True(t, ok)
+		i := int64(0)
+		for _, v := range m.All() {
+			v.SetInt(i)
+			i++
+		}
+		rename(m, func(k string) string {
+			if r, ok := to[k]; ok {
+				return r
+			}
+			return k
+		})
+		var have []string
+		for k, v := range m.All() {
+			have = append(have, k+"="+v.AsString())
+		}
+		require.Equal(t, want, strings.Join(have, " "))
 	}
-	rename(m, func(k string) string {
-		return map[string]string{"a": "x", "b": "c", "c": "c", "d": "", "e": "y"}[k]
-	})
-	require.Equal(t, map[string]any{"x": int64(0), "c": int64(2), "y": int64(4)}, m.AsRaw())
+	f([]string{"a", "b", "c"}, nil, "a=0 b=1 c=2")
+	f([]string{"a", "b", "c", "d", "e"}, map[string]string{"a": "x", "b": "c", "d": "", "e": "y"}, "x=0 c_2=1 c=2 y=4")
+	f([]string{"a", "b", "c", "x_2", "d"}, map[string]string{"a": "x", "b": "x", "c": "x", "d": "x"}, "x=0 x_3=1 x_4=2 x_2=3 x_5=4")
+	f([]string{"a", "b", "a", "b", "c"}, map[string]string{"a": "x", "c": "b"}, "x=0 b=1 x=2 b=3 b_2=4") // the first of a key still wins
+	f([]string{"", "a\xff", "c"}, map[string]string{"c": "d\xff"}, "=0 a\xff=1 d\xff=2")
+	f([]string{"a"}, map[string]string{"a": ""}, "")
+}
+
+// A sender chooses how many keys there are.
+func TestRenamingTakesTimeByTheNumberOfKeys(t *testing.T) {
+	var keys []string
+	for i := range 200_000 { // each looked for among all others: a minute
+		keys = append(keys, strconv.Itoa(i))
+	}
+	m, ok := mapOf(keys)
+	require.True(t, ok)
+	rename(m, func(string) string { return "x" })
+	require.Equal(t, len(keys), m.Len())
 }
 
 func TestPartsAreToldByKey(t *testing.T) {
