@@ -202,7 +202,14 @@ func (s Source) ChangeTexts(f func(string) string) {
 		return
 	}
 	change(s.resource.SchemaUrl(), s.resource.SetSchemaUrl)
-	// What refers to attributes of the resource by their keys is no event's business, and is texts of the sender's.
+}
+
+// RemoveReferences removes what refers to attributes of a resource by their keys: it is no event's business, and is texts of the
+// sender's.
+func (s Source) RemoveReferences() {
+	if s.isScope {
+		return
+	}
 	if refs := entity.ResourceEntityRefs(s.resource.Resource()); refs.Len() > 0 {
 		refs.RemoveIf(func(entity.EntityRef) bool { return true })
 	}

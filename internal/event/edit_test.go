@@ -93,6 +93,7 @@ func TestEveryTextOfABatchCanBeChanged(t *testing.T) {
 			change(v)
 		}
 		s.ChangeTexts(func(string) string { return "masked" })
+		s.RemoveReferences()
 	}
 	var r Reader
 	r.Reset(b)

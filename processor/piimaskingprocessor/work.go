@@ -336,15 +336,20 @@ func (w *work) join(parent, key string) string { return w.tally.fields.join(pare
 func (w *work) source(s event.Source) {
 	w.schema, w.wrong = nil, nil
 	w.target = masking.Target{}
-	if err := w.guardedSource(s); err != nil {
-		// Nothing of it is worth an event that stays behind.
-		s.RenameAttributes(func(key string) string {
-			if key == event.FieldTenant {
-				return key
-			}
-			return ""
-		})
-		s.ChangeTexts(func(string) string { return "" })
+	err := w.guardedSource(s)
+	if !w.p.cfg.DryRun {
+		s.RemoveReferences()
+	}
+	if err != nil {
+		if !w.p.cfg.DryRun { // nothing of it is worth an event that stays behind
+			s.RenameAttributes(func(key string) string {
+				if key == event.FieldTenant {
+					return key
+				}
+				return ""
+			})
+			s.ChangeTexts(func(string) string { return "" })
+		}
 		w.tally.value(hit{class: "unknown", rule: "failure", field: "resource", action: masking.Drop})
 		w.p.complain(reasonOf(err), err)
 	}
