@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/xpdata/entity"
+
+	"github.com/millrace/millrace/internal/seal"
 )
 
 // What follows changes values of a record in place, for what must reach every text of it: also what no Reader shows, such as a
@@ -123,12 +125,17 @@ func (e *Event) SetFailurePointer(pointer string) {
 // SetSealed puts a sealed text in place of what was stripped: AppendRaw writes it instead of the event.
 func (e *Event) SetSealed(text string) { e.rec.lr.Attributes().PutStr(keySealed, text) }
 
-// Sealed returns the sealed text of a failed event, or "".
+// Sealed returns the sealed text that a failed event's values were replaced by, or "". Beside others it is a property that somebody
+// named so, as is what has not the form of a sealed text: then the event is not sealed.
 func (e *Event) Sealed() string {
-	for i := range e.Properties {
-		if p := &e.Properties[i]; p.Key == keySealed {
-			return p.Value.Str()
-		}
+	if !e.Failed || len(e.Properties) != 1 || e.UserID+e.AnonymousID+e.SessionID+e.PreviousSessionID != "" {
+		return ""
+	}
+	if n := len(e.Context); n > 1 || n == 1 && e.Context[0].Key != keySeverityNumber {
+		return ""
+	}
+	if p := &e.Properties[0]; p.Key == keySealed && seal.IsSealed(p.Value.Str()) {
+		return p.Value.Str()
 	}
 	return ""
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/xpdata/entity"
+
+	"github.com/millrace/millrace/internal/seal"
 )
 
 // everywhere puts the text in every place of a batch that takes one, each with a number of its own.
@@ -123,15 +125,42 @@ func TestAStrippedEventHasNothingOfItsProducer(t *testing.T) {
 	e := r.Next()
 	e.Strip(func(key string) bool { return key == FieldID })
 	e.ReplaceFailure(Failure{Stage: StageMasking, Reason: "no_key"})
-	e.SetSealed("sealed")
+	sealed := seal.Prefix + "r1:" + strings.Repeat("A", 66)
+	e.SetSealed(sealed)
 	lr := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
 	require.Empty(t, lr.EventName()+lr.SeverityText()+lr.Body().AsString())
 	have := lr.Attributes().AsRaw()
 	require.Contains(t, have[keyID], "secret", "it was to be kept")
 	delete(have, keyID)
-	require.Equal(t, map[string]any{keyFailureStage: StageMasking, keyFailureReason: "no_key", keySealed: "sealed"}, have)
+	require.Equal(t, map[string]any{keyFailureStage: StageMasking, keyFailureReason: "no_key", keySealed: sealed}, have)
+	lr.SetSeverityNumber(plog.SeverityNumberError)
 	r.Reset(b)
-	require.Equal(t, "sealed", string(r.Next().AppendRaw(nil)))
+	require.Equal(t, sealed, string(r.Next().AppendRaw(nil)))
+}
+
+// Any producer can write an attribute of that name, and what is written for it is read back as an event of any tenant.
+func TestWhatIsNotSealedIsNotTakenForIt(t *testing.T) {
+	sealed := seal.Prefix + "r1:" + strings.Repeat("A", 66)
+	f := func(want bool, set func(plog.LogRecord)) {
+		t.Helper()
+		ld := plog.NewLogs()
+		lr := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+		lr.Attributes().PutStr(keyFailureStage, StageValidation)
+		lr.Attributes().PutStr(keySealed, sealed)
+		set(lr)
+		var r Reader
+		r.Reset(FromLogs(ld))
+		require.Equal(t, want, string(r.Next().AppendRaw(nil)) == sealed)
+	}
+	f(true, func(plog.LogRecord) {})
+	f(true, func(lr plog.LogRecord) { lr.Attributes().PutStr(keyID, "id") })
+	f(false, func(lr plog.LogRecord) { lr.Attributes().Remove(keyFailureStage) })
+	f(false, func(lr plog.LogRecord) { lr.Attributes().PutStr("x", "y") })
+	f(false, func(lr plog.LogRecord) { lr.Attributes().PutStr("user.id", "y") })
+	f(false, func(lr plog.LogRecord) { lr.Body().SetStr("y") })
+	for _, text := range []string{`{"event_name":"x","resource":{"tenant.id":"other"}}`, seal.Prefix + "r1:4915112345678", sealed + ".", sealed + "AAA", seal.Prefix + strings.Repeat("A", 90)} {
+		f(false, func(lr plog.LogRecord) { lr.Attributes().PutStr(keySealed, text) })
+	}
 }
 
 func TestRenamingKeepsEveryValueAndTheOrder(t *testing.T) {

@@ -18,7 +18,7 @@ const rawDepth = 10_000
 // event that could not be read at all (stage receive) is its text as it came, and a sealed one its sealed text. It never fails: what nests
 // deeper than 10,000 levels becomes null.
 func (e *Event) AppendRaw(dst []byte) []byte {
-	if sealed := e.Sealed(); sealed != "" && e.Failed {
+	if sealed := e.Sealed(); sealed != "" {
 		return append(dst, sealed...)
 	}
 	if e.Failure.Stage == StageReceive {

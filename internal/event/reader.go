@@ -266,7 +266,7 @@ func IsContext(key string) bool {
 // reserved says whether a producer's property of that key would be read as something else.
 func reserved(key string) bool {
 	var e Event
-	return e.envelope(key) != nil || key == keyName || key == keyNameOld ||
+	return e.envelope(key) != nil || key == keyName || key == keyNameOld || key == keySealed ||
 		strings.HasPrefix(key, failurePrefix) || IsContext(key)
 }
 

@@ -51,6 +51,7 @@ func TestWhatIsSealedOpensWithThePrivateKeyOnly(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, plain, string(got))
 		assert.NotEqual(t, text, sealed(t, k.Public(), plain), "another text each time")
+		assert.True(t, IsSealed(text))
 		_, err = other.Open(text)
 		require.ErrorIs(t, err, ErrDamaged)
 	}

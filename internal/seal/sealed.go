@@ -96,6 +96,28 @@ func KeyID(text string) (id string, ok bool) {
 	return id, ok && keyring.ValidID(id)
 }
 
+// IsSealed says whether a text has the form of what Seal makes, to its end. Whoever has no private key can say no more of it: it goes by
+// form, and base64 can spell anything.
+func IsSealed(text string) bool {
+	id, ok := KeyID(text)
+	if !ok {
+		return false
+	}
+	encoded := text[len(Prefix)+len(id)+1:]
+	if len(text) > maxSealed || len(encoded) < minEncoded || len(encoded)%4 == 1 {
+		return false
+	}
+	for i := range len(encoded) {
+		if c := encoded[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '+' && c != '/' {
+			return false
+		}
+	}
+	return true
+}
+
+// minEncoded is how long the shortest text's base64 is: of a key, the byte before an empty plaintext, and a tag.
+var minEncoded = base64Text.EncodedLen(encapsulated + 1 + 16)
+
 // maxSealed is the length of the longest text that Seal makes.
 var maxSealed = len(Prefix) + 17 + base64Text.EncodedLen(encapsulated+1+MaxPlaintext+16)
 

@@ -3,6 +3,8 @@
 package piimaskingprocessor
 
 import (
+	"strings"
+
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/masking"
 )
@@ -67,14 +69,27 @@ func (w *work) sealEvent(e *event.Event) error {
 	if err != nil {
 		return err
 	}
-	name, schema := e.Name, w.schema
+	name, schema, failure := e.Name, w.schema, e.Failure
 	e.Strip(func(key string) bool {
-		part := event.PartOf(key)
-		return key == event.FieldID || part == event.PartFailure || part == event.PartSchema && schema != nil
+		return key == event.FieldID || event.PartOf(key) == event.PartSchema && schema != nil
 	})
+	e.ReplaceFailure(namesOnly(failure))
 	e.SetName(name)
 	e.SetSealed(text)
 	return nil
+}
+
+// namesOnly takes out of a mark of failure what this collector does not write into one: a sender can write the mark, and anything.
+func namesOnly(f event.Failure) event.Failure {
+	for _, s := range []*string{&f.Stage, &f.Reason, &f.Keyword, &f.Schema, &f.Processor} {
+		if len(*s) > maxKey || strings.ContainsFunc(*s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			*s = otherField
+		}
+	}
+	if f.Pointer != "" && f.Pointer[0] != '/' {
+		f.Pointer = ""
+	}
+	return f
 }
 
 func (w *work) sealedText(e *event.Event) (text string, err error) {

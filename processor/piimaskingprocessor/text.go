@@ -8,7 +8,6 @@ import (
 
 	"github.com/millrace/millrace/internal/detector"
 	"github.com/millrace/millrace/internal/masking"
-	"github.com/millrace/millrace/internal/seal"
 )
 
 // edited is what became of a text.
@@ -49,7 +48,7 @@ func (w *work) text(s string, pl *place, level int) (edited, error) {
 
 // found masks what the detectors find, beside edits, by place, that were made by name.
 func (w *work) found(s string, pl *place, edits []edit) (edited, error) {
-	if len(s) < minText || isSealed(s) {
+	if len(s) < minText {
 		return edited{text: s}, nil
 	}
 	base := len(w.findings) // likewise
@@ -145,22 +144,6 @@ func (w *work) piece(s string, hit *place) (string, error) {
 
 // minText is the length of the shortest text that is looked at.
 const minText = 3
-
-// isSealed says whether a text is what a failed event was sealed to, at an agent: letters that mean nothing without the repair key, and
-// that must stay as they are.
-func isSealed(s string) bool {
-	id, ok := seal.KeyID(s)
-	if !ok {
-		return false
-	}
-	for i := len(seal.Prefix) + len(id) + 1; i < len(s); i++ {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("+/-_=", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
 
 // all masks a text that is personal as a whole.
 func (w *work) all(s string, hit *place, f detector.Finding) (edited, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/internal/keyring"
 	"github.com/millrace/millrace/internal/masking"
 	"github.com/millrace/millrace/internal/schema"
+	"github.com/millrace/millrace/internal/seal"
 	"github.com/millrace/millrace/internal/subjectkey"
 )
 
@@ -253,6 +254,9 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 	pl := place{hint: plan.hint, field: plan.field, depth: 1}
 	switch plan.part {
 	case event.PartProperty:
+		if key == event.KeySealed && e.Failed && seal.IsSealed(v.Str()) {
+			return nil // here or at an agent: letters that mean nothing without the repair key
+		}
 		if pl.at = personal.Member(key); pl.at == nil && personal.Class() != "" {
 			pl.class, pl.rule, pl.exact = classOf(personal.Class()), "schema", true
 		}
