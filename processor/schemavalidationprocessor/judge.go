@@ -42,7 +42,7 @@ func (w *work) judgeBatch(batch event.Batch, snapshot *schema.Snapshot) {
 		i := w.events
 		w.events++
 		switch {
-		case e.Failed && e.Failure.Stage == event.StageReceive:
+		case e.Failed && hasNoValues(e):
 			w.counts.add(nil, passed)
 			if received, _ := w.times(e, now); received != e.Received {
 				e.SetReceived(received) // any producer can write that mark, and failed events are kept by this time
@@ -59,6 +59,12 @@ func (w *work) judgeBatch(batch event.Batch, snapshot *schema.Snapshot) {
 	if len(w.cleared) > 0 {
 		w.judgeCleared(batch, snapshot, now)
 	}
+}
+
+// hasNoValues says whether there is nothing to be judged: what could not be read, and what could not be masked or was sealed at an agent.
+// Without its values such an event can look valid.
+func hasNoValues(e *event.Event) bool {
+	return e.Failure.Stage == event.StageReceive || e.Failure.Stage == event.StageMasking || e.Sealed() != ""
 }
 
 // judgeCleared reads the batch again for the events from which a mark was removed.

@@ -8,7 +8,7 @@ type outcome uint8
 const (
 	valid   outcome = iota
 	unknown         // accepted, though no schema describes it
-	passed          // a receiver had marked it as failed
+	passed          // a receiver, or an agent that masks, had marked it as failed
 
 	// The event is marked as failed.
 	schemaViolation
