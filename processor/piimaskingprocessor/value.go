@@ -9,7 +9,6 @@ import (
 	"github.com/millrace/millrace/internal/detector"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/masking"
-	"github.com/millrace/millrace/internal/schema"
 )
 
 // maxDepth is how deep values are followed, as deep as a failed event is kept. What nests deeper cannot be masked, and does not pass.
@@ -19,8 +18,8 @@ var errTooDeep = errors.New("a value nests too deep to be masked")
 
 // place is where in an event a value lies, and what is known of it.
 type place struct {
-	at    *schema.Personal // what the schema says of it; nil is nothing
-	class string           // what it is, by schema or name; "" is for the detectors to find out
+	at    tags   // what schemas say of it
+	class string // what it is, by schema or name; "" is for the detectors to find out
 	rule  string
 	exact bool // by schema or configuration: it holds for values of all types
 	hint  detector.Hint
@@ -37,7 +36,7 @@ const anyKey = ".*"
 
 // below returns the place of a member.
 func (pl *place) below(w *work, key string, plan *keyPlan) place {
-	sub := place{at: pl.at.Member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field, property: pl.property, person: plan.person}
+	sub := place{at: pl.at.member(key), class: pl.class, rule: pl.rule, exact: pl.exact, hint: plan.hint, field: pl.field, property: pl.property, person: plan.person}
 	named := plan.class != ""
 	if pl.person && plan.member != "" && !pl.exact {
 		sub.class, sub.rule, named = plan.member, "name", true
@@ -45,7 +44,7 @@ func (pl *place) below(w *work, key string, plan *keyPlan) place {
 	switch {
 	case pl.field == otherField || plan.field == otherField:
 		sub.field = otherField
-	case named || sub.at.Class() != "":
+	case named || sub.at.class() != "":
 		sub.field = w.join(pl.field, plan.field)
 	case !strings.HasSuffix(pl.field, anyKey):
 		sub.field = w.join(pl.field, anyKey[1:]) // a key within an object may be somebody's name
@@ -60,7 +59,7 @@ func (pl *place) below(w *work, key string, plan *keyPlan) place {
 
 // name takes up what schema and key say. The schema's word goes before the name's, and the deeper place's before that above.
 func (pl *place) name(plan *keyPlan) {
-	if tag := pl.at.Class(); tag != "" {
+	if tag := pl.at.class(); tag != "" {
 		pl.class, pl.rule, pl.exact = classOf(tag), "schema", true
 		return
 	}
@@ -91,8 +90,8 @@ func (w *work) value(v event.Value, pl *place, depth int) error {
 			return errTooDeep
 		}
 		sub := *pl
-		if sub.at = pl.at.Elements(); sub.at.Class() != "" {
-			sub.class, sub.rule, sub.exact = classOf(sub.at.Class()), "schema", true
+		if sub.at = pl.at.elements(); sub.at.class() != "" {
+			sub.class, sub.rule, sub.exact = classOf(sub.at.class()), "schema", true
 		}
 		for i := range v.Len() {
 			if err := w.value(v.Index(i), &sub, depth+1); err != nil {

@@ -30,6 +30,7 @@ type work struct {
 	// Of the event at hand.
 	target masking.Target
 	schema *schema.Schema // that it was found to have; nil where it is unknown
+	tags   tags           // what is personal in it
 	path   []string       // of keys, to the property at hand
 	hits   int            // values found in it so far
 	wrong  error
@@ -57,7 +58,7 @@ func (w *work) release() {
 		w.people = nil
 	}
 	clear(w.people)
-	w.target, w.schema = masking.Target{}, nil
+	w.target, w.schema, w.tags = masking.Target{}, nil, tags{}
 	w.tally.release()
 }
 
@@ -141,7 +142,7 @@ func subjectOf(e *event.Event) (subjectkey.Subject, bool) {
 
 // event masks one event, or holds it back.
 func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
-	w.schema, w.hits, w.wrong, w.deep = nil, 0, nil, false
+	w.schema, w.tags, w.hits, w.wrong, w.deep = nil, tags{}, 0, nil, false
 	w.target = masking.Target{Tenant: e.Tenant}
 	if w.people != nil {
 		if s, named := subjectOf(e); named {
@@ -150,7 +151,7 @@ func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
 	}
 	known := false
 	if snapshot != nil {
-		w.schema, known = find(snapshot, e)
+		w.schema, w.tags, known = find(snapshot, e)
 	}
 	sealed, err := false, error(nil)
 	if e.Failed && w.p.cfg.SealFailed && !w.p.cfg.DryRun && e.Sealed() == "" {
@@ -190,26 +191,6 @@ func (w *work) guarded(e *event.Event, known bool) (err error) {
 
 var errInternal = errors.New("masking has failed")
 
-// find returns the schema that describes the event, and whether it is the one of its name. Where the version is not known, what
-// the latest says is personal is.
-func find(snapshot *schema.Snapshot, e *event.Event) (found *schema.Schema, known bool) {
-	subject := e.Schema
-	if subject == "" {
-		subject = e.Name
-	}
-	latest := snapshot.Match(subject)
-	if latest == nil {
-		if latest = snapshot.Match(e.Name); latest == nil {
-			return nil, false
-		}
-	}
-	known = snapshot.Match(e.Name) != nil
-	if exact := snapshot.Find(latest.Subject, e.SchemaVersion); exact != nil {
-		return exact, known
-	}
-	return latest, known
-}
-
 // record goes through everything that a producer can write into a record.
 func (w *work) record(e *event.Event, known bool) error {
 	if name := e.RecordName(); !known && name != "" {
@@ -222,10 +203,6 @@ func (w *work) record(e *event.Event, known bool) error {
 			return err
 		}
 	}
-	var personal *schema.Personal
-	if w.schema != nil {
-		personal = w.schema.Personal()
-	}
 	dirty := false
 	for key, v := range e.Attributes {
 		plan := w.plans.of(nil, key)
@@ -233,7 +210,7 @@ func (w *work) record(e *event.Event, known bool) error {
 		if plan.ignore {
 			continue
 		}
-		switch err := w.attribute(e, key, v, plan, personal, known); {
+		switch err := w.attribute(e, key, v, plan, known); {
 		case errors.Is(err, errTooDeep):
 			w.deep = true
 			if !w.p.cfg.DryRun {
@@ -249,7 +226,7 @@ func (w *work) record(e *event.Event, known bool) error {
 	return w.err()
 }
 
-func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPlan, personal *schema.Personal, known bool) error {
+func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPlan, known bool) error {
 	w.path = append(w.path[:0], key)
 	pl := place{hint: plan.hint, field: plan.field, depth: 1}
 	switch plan.part {
@@ -257,10 +234,10 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 		if key == event.KeySealed && e.Failed && seal.IsSealed(v.Str()) {
 			return nil // here or at an agent: letters that mean nothing without the repair key
 		}
-		if pl.at = personal.Member(key); pl.at == nil && personal.Class() != "" {
-			pl.class, pl.rule, pl.exact = classOf(personal.Class()), "schema", true
+		if tag := w.tags.class(); tag != "" {
+			pl.class, pl.rule, pl.exact = classOf(tag), "schema", true
 		}
-		pl.property, pl.person = true, plan.person
+		pl.at, pl.property, pl.person = w.tags.member(key), true, plan.person
 		if plan.member != "" && e.Name == identify && w.schema == nil {
 			pl.class, pl.rule = plan.member, "name"
 		}
