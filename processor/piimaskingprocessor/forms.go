@@ -19,6 +19,7 @@ type forms struct {
 type declared struct {
 	leaves  map[string]masking.Form
 	objects map[string]bool // that have leaves
+	deepest int             // levels of the longest path
 }
 
 // maxForms bounds the schemas kept: each reload makes new ones.
@@ -26,12 +27,17 @@ const maxForms = 1024
 
 // of returns the form of the property at that path, Any where none is declared.
 func (f *forms) of(s *schema.Schema, path []string) masking.Form {
-	return f.find(s).leaves[string(f.join(path))]
+	d := f.find(s)
+	if len(path) > d.deepest { // a sender's objects nest a thousand times as deep, and a path has all of their keys
+		return masking.Any
+	}
+	return d.leaves[string(f.join(path))]
 }
 
 // declares says whether the schema declares members of the object at that path.
 func (f *forms) declares(s *schema.Schema, path []string) bool {
-	return f.find(s).objects[string(f.join(path))]
+	d := f.find(s)
+	return len(path) < d.deepest && d.objects[string(f.join(path))]
 }
 
 func (f *forms) find(s *schema.Schema) *declared {
@@ -45,6 +51,7 @@ func (f *forms) find(s *schema.Schema) *declared {
 	for i := range s.Properties {
 		p := &s.Properties[i]
 		d.leaves[strings.Join(p.Path, "\x00")] = formOf(p)
+		d.deepest = max(d.deepest, len(p.Path))
 		for n := 1; n < len(p.Path); n++ {
 			d.objects[strings.Join(p.Path[:n], "\x00")] = true
 		}

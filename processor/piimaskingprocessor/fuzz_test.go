@@ -54,3 +54,27 @@ func TestHostileTextsAreMaskedInOnePass(t *testing.T) {
 		require.NoError(t, p.ConsumeLogs(context.Background(), ld), "%q", piece)
 	}
 }
+
+// A path has the keys of all objects around a value: with each value that is found, or is in an object of a name, all of them were gone through.
+func TestDeepObjectsOfLongKeysAreMaskedInOnePass(t *testing.T) {
+	registry := newTestRegistry(compile(t, "signed_up", person))
+	f := func(root string, change func(*Config)) {
+		p := started(t, hostOf(registry, newTestStore(t)), new(consumertest.LogsSink), change)
+		ld := oneEvent(t, "signed_up", "{}")
+		at := recordOf(ld).Attributes().PutEmptyMap(root)
+		key := strings.Repeat("k", 2000)
+		for range maxDepth - 2 {
+			at.PutStr("x", "to ann@example.com")
+			at = at.PutEmptyMap(key)
+		}
+		require.NoError(t, p.ConsumeLogs(context.Background(), ld))
+		x, _ := recordOf(ld).Attributes().Get(root)
+		require.NotContains(t, x.Map().AsRaw()["x"], "@example.com")
+	}
+	f("x", withKeys)
+	f("billing_address", withKeys)
+	f("x", func(c *Config) {
+		withKeys(c)
+		c.Names.Rules = []NameRule{{Keys: []string{"customer.*"}, Class: "customer"}}
+	})
+}
