@@ -59,7 +59,7 @@ type piiMasking struct {
 
 	// Any goroutine.
 	complained atomic.Int64 // Unix nanoseconds of the last word on events held back
-	failing    atomic.Bool  // the last batch had such
+	keyless    atomic.Int64 // Unix nanoseconds of the last batch with such for want of a key; 0 while there are none
 }
 
 var _ processor.Logs = (*piiMasking)(nil)
@@ -251,19 +251,22 @@ func (p *piiMasking) process(ctx context.Context, ld plog.Logs) (plog.Logs, erro
 var errHeldBack = errors.New("events are held back as failed, without their values, since they cannot be masked: see the log")
 
 func (p *piiMasking) reportStatus(w *work) {
-	failing := false
-	for o := range w.tally.events {
-		failing = failing || o.name == heldBack && o.reason == "no_key"
-	}
-	if p.failing.Swap(failing) == failing || p.host == nil {
+	now := p.now().UnixNano()
+	if w.tally.events[outcome{heldBack, reasonNoKey}] > 0 {
+		if p.keyless.Swap(now) == 0 && p.host != nil {
+			componentstatus.ReportStatus(p.host, componentstatus.NewRecoverableErrorEvent(errHeldBack))
+		}
 		return
 	}
-	if failing {
-		componentstatus.ReportStatus(p.host, componentstatus.NewRecoverableErrorEvent(errHeldBack))
+	// A batch that needed no key says nothing of it: only when there were none held back for long there are keys again.
+	last := p.keyless.Load()
+	if last == 0 || now-last < int64(complainEvery) || !p.keyless.CompareAndSwap(last, 0) {
 		return
 	}
 	p.logger.Info("Events are masked again")
-	componentstatus.ReportStatus(p.host, componentstatus.NewEvent(componentstatus.StatusOK))
+	if p.host != nil {
+		componentstatus.ReportStatus(p.host, componentstatus.NewEvent(componentstatus.StatusOK))
+	}
 }
 
 // complain says why events are held back, not for each of them. The error holds no value.

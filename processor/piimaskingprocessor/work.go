@@ -389,7 +389,7 @@ var scopePlace = place{field: "otel.scope"}
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, keyring.ErrNoKey), errors.Is(err, subjectkey.ErrUnknown):
-		return "no_key"
+		return reasonNoKey
 	case errors.Is(err, errInternal):
 		return "internal_error"
 	}
@@ -397,6 +397,7 @@ func reasonOf(err error) string {
 }
 
 const (
+	reasonNoKey   = "no_key"
 	reasonErased  = "erased"
 	reasonTooDeep = "too_deep"
 )
