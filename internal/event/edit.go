@@ -176,6 +176,16 @@ type Source struct {
 	isScope  bool
 }
 
+// Tenant returns the resource's tenant, as events have it; not ok of a scope.
+func (s Source) Tenant() (tenant string, ok bool) {
+	if s.isScope {
+		return "", false
+	}
+	var r Reader
+	r.setResource(s.resource.Resource())
+	return r.tenant, true
+}
+
 func (s Source) attributes() pcommon.Map {
 	if s.isScope {
 		return s.scope.Scope().Attributes()

@@ -26,8 +26,8 @@ func (w *work) identity(key string, v event.Value, plan *keyPlan) error {
 	case masking.Masked(s) == len(s):
 		return nil
 	}
-	// A person's ID that is written otherwise is still that person's; an event's is another one.
-	same := key != event.FieldID
+	// A person's ID that is written otherwise is still that person's; an event's or a tenant's is another one.
+	same := key != event.FieldID && key != event.FieldTenant
 	if pl.class == "" {
 		whole := false
 		if pl.class, pl.rule, whole = w.classWithin(v); pl.class == "" {

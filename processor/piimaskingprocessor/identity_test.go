@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/masking"
 )
 
 // Two IDs that become one are an event that is lost as a duplicate of another.
@@ -69,4 +70,47 @@ func TestAnIDOfAConfiguredClassIsMaskedWhateverItsType(t *testing.T) {
 	f(`{"user.id":4711}`, `^{"user.id":"pn_k1_[a-z2-7]{26}"}$`)
 	f(`{"user.id":"u1"}`, `^{"user.id":"pn_k1_[a-z2-7]{26}"}$`)
 	f(`{"user.id":{"x":1}}`, `^{"user.id":"pn_k1_[a-z2-7]{26}"}$`)
+}
+
+// A write key says whose events they are, or, over OTLP, the sender.
+func TestATenantIsMaskedLikeAnID(t *testing.T) {
+	store := newTestStore(t)
+	f := func(change func(*Config), tenant string, want string) {
+		t.Helper()
+		ld := oneEvent(t, "e", `{"x":"to ann@example.com"}`)
+		ld.ResourceLogs().At(0).Resource().Attributes().PutStr("tenant.id", tenant)
+		ld.ResourceLogs().At(0).Resource().Attributes().PutStr("owner", "ann@example.com")
+		out := process(t, hostOf(nil, store), ld, change)
+		var r event.Reader
+		r.Reset(event.FromLogs(out))
+		require.Regexp(t, "^"+want+"$", r.Next().Tenant)
+	}
+	f(withKeys, "shop-17", "shop-17")
+	f(withKeys, "shop.example.com", `shop\.example\.com`)
+	f(withKeys, "ann@example.com", "pn_k1_[a-z2-7]{26}")
+	f(nil, "ann@example.com", "")
+	f(func(c *Config) { c.IgnoreKeys = []string{"tenant.id"} }, "ann@example.com", "ann@example.com")
+	store.ring = ringWithout{store.ring}
+	f(withKeys, "ann@example.com", "")
+	f(withKeys, "shop-17", "shop-17")
+}
+
+// What is masked for a tenant is read back for it.
+func TestValuesOfAResourceAreItsTenants(t *testing.T) {
+	store := newTestStore(t)
+	ld := oneEvent(t, "e", `{}`)
+	rl := ld.ResourceLogs().At(0)
+	rl.Resource().Attributes().PutStr("tenant.id", "shop")
+	rl.Resource().Attributes().PutStr("owner", "ann@example.com")
+	rl.ScopeLogs().At(0).Scope().Attributes().PutStr("owner", "ann@example.com")
+	process(t, hostOf(nil, store), ld, func(c *Config) {
+		c.KeyStore = &storeID
+		c.Actions = map[string]masking.Spec{"email": {Action: masking.Token}}
+	})
+	for _, attributes := range []pcommon.Map{rl.Resource().Attributes(), rl.ScopeLogs().At(0).Scope().Attributes()} {
+		token, _ := attributes.Get("owner")
+		plain, _, err := masking.Reader{Ring: store.ring}.Detokenize(token.Str(), "shop")
+		require.NoError(t, err)
+		require.Equal(t, "ann@example.com", plain)
+	}
 }

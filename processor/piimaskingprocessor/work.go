@@ -95,8 +95,12 @@ func (w *work) batch(ctx context.Context, b event.Batch) error {
 		w.event(e, snapshot)
 	}
 	// What events have in common comes last: what is sealed of a failed event is as it was sent.
+	tenant := ""
 	for s := range b.Sources {
-		w.source(s)
+		if of, ok := s.Tenant(); ok {
+			tenant = of
+		}
+		w.source(s, tenant)
 	}
 	return nil
 }
@@ -313,27 +317,40 @@ func (w *work) count(pl *place, action masking.Kind) {
 // join makes the field of a member.
 func (w *work) join(parent, key string) string { return w.tally.fields.join(parent, key) }
 
-// source masks what all events of a resource or a scope have in common. Its tenant stays: it is the write key's.
-func (w *work) source(s event.Source) {
-	w.schema, w.wrong = nil, nil
-	w.target = masking.Target{}
+// source masks what all events of a resource or a scope have in common.
+func (w *work) source(s event.Source, tenant string) {
+	w.schema, w.tags, w.wrong = nil, tags{}, nil
+	w.target = masking.Target{Tenant: tenant}
 	err := w.guardedSource(s)
 	if !w.p.cfg.DryRun {
 		s.RemoveReferences()
 	}
-	if err != nil {
-		if !w.p.cfg.DryRun { // nothing of it is worth an event that stays behind
-			s.RenameAttributes(func(key string) string {
-				if key == event.FieldTenant {
-					return key
-				}
-				return ""
-			})
-			s.ChangeTexts(func(string) string { return "" })
-		}
-		w.tally.value(hit{class: "unknown", rule: "failure", field: "resource", action: masking.Drop})
-		w.p.complain(reasonOf(err), err)
+	if err == nil {
+		return
 	}
+	if !w.p.cfg.DryRun { // nothing of it is worth an event that stays behind
+		keep := w.innocent(tenant)
+		s.RenameAttributes(func(key string) string {
+			if key == event.FieldTenant && keep {
+				return key
+			}
+			return ""
+		})
+		s.ChangeTexts(func(string) string { return "" })
+	}
+	w.tally.value(hit{class: "unknown", rule: "failure", field: "resource", action: masking.Drop})
+	w.p.complain(reasonOf(err), err)
+}
+
+// innocent says whether there is nothing personal in a tenant's name.
+func (w *work) innocent(tenant string) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			ok = false
+		}
+	}()
+	class, _, _ := w.firstFound(tenant)
+	return class == ""
 }
 
 func (w *work) guardedSource(s event.Source) (err error) {
@@ -346,7 +363,7 @@ func (w *work) guardedSource(s event.Source) (err error) {
 	for key, v := range s.Attributes {
 		plan := w.plans.of(nil, key)
 		dirty = dirty || plan.dirty
-		if plan.ignore || key == event.FieldTenant {
+		if plan.ignore {
 			continue
 		}
 		w.path = append(w.path[:0], key)
@@ -354,7 +371,7 @@ func (w *work) guardedSource(s event.Source) (err error) {
 		if plan.part == event.PartProperty || plan.part == event.PartContext {
 			pl.name(plan)
 		}
-		if plan.part == event.PartIdentity {
+		if plan.part == event.PartIdentity || key == event.FieldTenant {
 			err = w.identity(key, v, plan)
 		} else {
 			err = w.value(v, &pl, 0)
