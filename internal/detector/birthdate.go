@@ -2,7 +2,10 @@
 
 package detector
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 const ruleBirth = "birth_date"
 
@@ -134,13 +137,16 @@ func (s *scanner) dayAndMonth(start int) int {
 		i = k
 	}
 	// The month before the day.
-	stopYear := s.year(after)
-	if stopYear == 0 {
-		return 0
-	}
 	k := start
 	if k > s.floor && (text[k-1] == ' ' || text[k-1] == '-') {
 		k--
+	}
+	if k == s.floor || !isLetter(text[k-1]) && text[k-1] < utf8.RuneSelf {
+		return 0
+	}
+	stopYear := s.year(after)
+	if stopYear == 0 {
+		return 0
 	}
 	stop := k
 	for k > s.floor && (isLetter(text[k-1]) || text[k-1] >= 0x80) && stop-k < 24 {

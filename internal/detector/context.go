@@ -17,11 +17,11 @@ const (
 // near is what the nearest telling word before start says. It is asked only of what would be found if a word said so, and kept
 // for that place, with where the word begins.
 func (s *scanner) near(start int) Hint {
-	if s.nearAt == start+1 {
+	if s.nearAt == int32(start+1) {
 		return s.nearHint
 	}
 	h, word := s.lookBack(start)
-	s.nearAt, s.nearHint, s.nearWord = start+1, h, word
+	s.nearAt, s.nearHint, s.nearWord = int32(start+1), h, int32(word)
 	return h
 }
 
@@ -29,7 +29,7 @@ func (s *scanner) lookBack(start int) (h Hint, word int) {
 	low := max(0, start-contextBytes)
 	i := start
 	owner := false
-	for range contextWords {
+	for n := range contextWords {
 		if h, i = s.wordBefore(i, low); i < 0 {
 			return 0, 0
 		}
@@ -52,7 +52,7 @@ func (s *scanner) lookBack(start int) (h Hint, word int) {
 				return hintPhone, i // "my number is"
 			}
 		}
-		owner = owner || h&hintOwner != 0
+		owner = owner || n == 0 && h&hintOwner != 0
 	}
 	return 0, 0
 }
@@ -62,23 +62,25 @@ func (s *scanner) wordBefore(i, low int) (Hint, int) {
 	text := s.text
 	next := i
 	stop := false // a '.' and a blank stand between: the end of a sentence, or of an abbreviation
+gap:
 	for ; i > low; i-- {
-		c := text[i-1]
-		if classOf[c]&(bitDigit|bitLetter) != 0 {
-			break
-		}
-		if c >= utf8.RuneSelf {
+		switch c := text[i-1]; gapOf[c] {
+		case gapWord:
+			break gap
+		case gapPlain:
+			continue
+		case gapWide:
 			if _, n := letterBefore(text[low:i]); n > 0 {
-				break
+				break gap
 			}
 			if sentenceEnd(text[low:i]) {
 				return 0, -1
 			}
 			continue
-		}
-		switch c {
-		case '\n', ';', '|', '?', '!':
+		case gapEnd:
 			return 0, -1
+		}
+		switch text[i-1] {
 		case '{': // but a name before it is of what is in it: {"card":{"number":"…"}}
 			if i < 3 || text[i-2] != ':' && text[i-3] != ':' {
 				return 0, -1
@@ -152,6 +154,34 @@ func abbreviates(word string, h Hint) bool {
 	return foldEqual(word, "ref") || foldEqual(word, "art") || foldEqual(word, "ver") || foldEqual(word, "rev")
 }
 
+// What a byte between words is: of a word, nothing, of a character beyond ASCII, the end of what belongs together, or one of those that
+// it depends on.
+const (
+	gapPlain = iota
+	gapWord
+	gapWide
+	gapEnd
+	gapDepends
+)
+
+var gapOf = func() (of [256]uint8) {
+	for c := range of {
+		switch {
+		case classOf[c]&(bitDigit|bitLetter) != 0:
+			of[c] = gapWord
+		case c >= utf8.RuneSelf:
+			of[c] = gapWide
+		}
+	}
+	for _, c := range "\n;|?!" {
+		of[c] = gapEnd
+	}
+	for _, c := range "{&,." {
+		of[c] = gapDepends
+	}
+	return of
+}()
+
 // isLatin says that r, a letter or mark beyond ASCII, is of the Latin script.
 func isLatin(r rune) bool { return r < 0x370 || r >= 0x1E00 && r < 0x1F00 }
 
@@ -199,21 +229,28 @@ func (s *scanner) after(end, words int) Hint {
 		if i == blanks && (i == len(text) || text[i] < utf8.RuneSelf) {
 			return 0
 		}
-		word := i
+		word, wide := i, false
 		for i < len(text) && i-word < maxWord {
 			if isLetter(text[i]) {
 				i++
 				continue
 			}
-			r, n := utf8.DecodeRuneInString(text[i:])
-			if text[i] < utf8.RuneSelf || !unicode.IsLetter(r) && !unicode.IsMark(r) {
+			if text[i] < utf8.RuneSelf {
 				break
 			}
+			r, n := utf8.DecodeRuneInString(text[i:])
+			if !unicode.IsLetter(r) && !unicode.IsMark(r) {
+				break
+			}
+			wide = true
 			i += n
 		}
 		s.steps += i - blanks
 		if i == word || i-word >= maxWord {
 			return 0
+		}
+		if !wide && !mayHint(text[word:i]) {
+			continue
 		}
 		var buf [maxWord]byte
 		if h := wordHint(lowerUTF8(&buf, text[word:i]), hintInText); h&hintMeaning != 0 {
@@ -234,7 +271,7 @@ func mayHint(word string) bool {
 	if n < 4 {
 		return false
 	}
-	if n > minStem && stemFilter[first][word[1]&31] {
+	if n > minStem && stemFilter[first][word[1]&31]>>(word[2]&31)&1 == 1 {
 		return true
 	}
 	switch last {
@@ -301,9 +338,9 @@ func (s *scanner) surround(c *surroundings, start, end int) {
 		}
 	}
 	c.nb = lowerInto(c.before[:], text[low:start])
-	if s.near(start)&^hintNationalID != 0 && s.nearHint&hintNationalID == 0 && s.nearWord > low {
+	if s.near(start)&^hintNationalID != 0 && s.nearHint&hintNationalID == 0 && int(s.nearWord) > low {
 		// In bytes of what may have changed its length in lower case: by next to nothing.
-		c.told = s.nearWord - low
+		c.told = int(s.nearWord) - low
 	}
 	stop := end
 	for stop < len(text) && stop-end < afterBytes {

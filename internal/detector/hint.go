@@ -224,7 +224,7 @@ const (
 
 // stemHint is what a word says that begins with a stem of hintStems: languages that decline and compound have more words than a list.
 func stemHint(word []byte, where Hint) Hint {
-	if len(word) < minStem || !stemFilter[word[0]&31][word[1]&31] {
+	if len(word) < minStem || stemFilter[word[0]&31][word[1]&31]>>(word[2]&31)&1 == 0 {
 		return 0
 	}
 	for n := min(len(word), maxStem); n >= max(minStem, len(word)-maxEnding); n-- {

@@ -117,10 +117,10 @@ var hintStems = func() map[string]Hint {
 	return stems
 }()
 
-// stemFilter has the first two letters of stems.
-var stemFilter = func() (filter [32][32]bool) {
+// stemFilter has bit [third] of [first][second] for the letters that stems begin with.
+var stemFilter = func() (filter [32][32]uint32) {
 	for w := range hintStems {
-		filter[w[0]&31][w[1]&31] = true
+		filter[w[0]&31][w[1]&31] |= 1 << (w[2] & 31)
 	}
 	return filter
 }()

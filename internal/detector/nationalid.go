@@ -16,7 +16,7 @@ var idRules = func() (of struct {
 	digits, letters [maxID][]*checkdigit.NationalID // by the length of a run of digits, or of a word that has letters
 	// punctuated are by the length of the first run of letters and digits and what stands after it, for those that begin with digits
 	// alone, and for the rest.
-	punctuated, lettered [maxID][punctuations][]*checkdigit.NationalID
+	punctuated, lettered [maxID][punctuations]punctuatedRules
 }) {
 	for i := range checkdigit.NationalIDs {
 		r := &checkdigit.NationalIDs[i]
@@ -43,16 +43,52 @@ var idRules = func() (of struct {
 				continue
 			}
 			p := punctuation(form, n)
+			second := uint32(1) << run(form, n+1)
 			if kinds(form[:n])&kindLetter == 0 {
-				add(&of.punctuated[n][p])
+				add(&of.punctuated[n][p].rules)
+				of.punctuated[n][p].second |= second
 			}
 			if kinds(form[:n]) != kindDigit {
-				add(&of.lettered[n][p])
+				add(&of.lettered[n][p].rules)
+				of.lettered[n][p].second |= second
 			}
 		}
 	}
 	return of
 }()
+
+// punctuatedRules are rules whose forms begin alike.
+type punctuatedRules struct {
+	rules  []*checkdigit.NationalID
+	second uint32 // bit n: a form has n letters and digits behind the first punctuation
+}
+
+// at is the rules that can take what has its first punctuation at end.
+func (r *punctuatedRules) at(text string, end int) []*checkdigit.NationalID {
+	if r.second == 0 {
+		return nil
+	}
+	next := end + 1
+	switch text[end] { // r has forms with a punctuation, so there is one at end
+	case 0xC2:
+		next++
+	case 0xE2:
+		next += 2
+	}
+	if r.second>>run(text, next)&1 == 0 {
+		return nil
+	}
+	return r.rules
+}
+
+// run is the number of letters and digits that text has from i on, as far as any ID goes.
+func run(text string, i int) int {
+	start := i
+	for i < len(text) && i-start < maxID && isAlnum(text[i]) {
+		i++
+	}
+	return i - start
+}
 
 const (
 	kindDigit = 1 << iota
@@ -127,7 +163,7 @@ func (s *scanner) punctuatedID(p *phrase, g int) int {
 	if end-start >= maxID {
 		return 0
 	}
-	return s.punctuatedAt(start, idRules.punctuated[end-start][punctuation(s.text, end)])
+	return s.punctuatedAt(start, idRules.punctuated[end-start][punctuation(s.text, end)].at(s.text, end))
 }
 
 func (s *scanner) punctuatedAt(start int, rules []*checkdigit.NationalID) int {
@@ -301,7 +337,7 @@ func (s *scanner) letteredID(start, end int, joined bool) int {
 		return 0
 	}
 	if !joined || start == 0 || s.text[start-1] == '_' {
-		if rules := idRules.lettered[n][punctuation(s.text, end)]; len(rules) > 0 {
+		if rules := idRules.lettered[n][punctuation(s.text, end)].at(s.text, end); len(rules) > 0 {
 			if to := s.punctuatedAt(start, rules); to > 0 {
 				return to
 			}
@@ -336,7 +372,7 @@ func (s *scanner) initials(start, end int) int {
 		if n < 2 || n > 3 || word > 0 && (classOf[text[word-1]] != 0 || text[word-1] >= 0x80) {
 			return 0
 		}
-		if rules := idRules.lettered[n][punctuation(text, end)]; len(rules) > 0 {
+		if rules := idRules.lettered[n][punctuation(text, end)].at(text, end); len(rules) > 0 {
 			if to := s.punctuatedAt(word, rules); to > 0 {
 				return to
 			}

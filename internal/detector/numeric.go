@@ -273,7 +273,7 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 	if p.size(g) > maxRun {
 		return 0, 1
 	}
-	if p.left >= minShort && p.left < 7 && s.wants(hintPhone) && s.hint&hintInnocent == 0 {
+	if p.left >= minShort && p.left < 7 && (p.from(g) > 2 || s.hint&hintPhone != 0) && s.wants(hintPhone) && s.hint&hintInnocent == 0 {
 		if to := s.short(p, g); to > 0 {
 			return to, 0
 		}

@@ -107,9 +107,9 @@ type scanner struct {
 	// colonsTo is where the last run of hexadecimal groups with colons ends: it has been judged as a whole.
 	colonsTo int
 
-	nearAt   int // the place that nearHint is of, plus one
+	nearAt   int32 // the place that nearHint is of, plus one
+	nearWord int32 // where the word begins that says it
 	nearHint Hint
-	nearWord int // where the word begins that says it
 
 	// steps counts bytes that were looked at other than by next. Tests hold it to be linear.
 	steps int
@@ -204,6 +204,15 @@ func (s *scanner) token(i int) int {
 		end = s.tokenEnd
 		s.steps += i - start
 	} else {
+		for end+4 <= len(text) { // four at a time: tokens are the most of what is looked at
+			t := text[end : end+4]
+			a, b, c, d := classOf[t[0]], classOf[t[1]], classOf[t[2]], classOf[t[3]]
+			if a == 0 || b == 0 || c == 0 || d == 0 {
+				break
+			}
+			all |= a | b | c | d
+			end += 4
+		}
 		for end < len(text) {
 			c := classOf[text[end]]
 			if c == 0 {
