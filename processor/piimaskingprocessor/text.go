@@ -34,7 +34,7 @@ func (w *work) text(s string, pl *place, level int) (edited, error) {
 		if looksLikeJSON(s) {
 			return w.jsonText(s, pl, level)
 		}
-		if strings.IndexByte(s, '=') > 0 {
+		if strings.IndexByte(s, '=') > 0 || strings.IndexByte(s, '%') >= 0 {
 			if err := w.query(s, pl, level); err != nil {
 				w.edits = w.edits[:base]
 				return edited{}, err
@@ -83,15 +83,32 @@ func (w *work) found(s string, pl *place, edits []edit) (edited, error) {
 			put(edits[0])
 			edits = edits[1:]
 		}
-		if f.Start < last || len(edits) > 0 && edits[0].start < f.End {
-			continue // what it was found in is masked by name
-		}
 		hit.class, hit.rule = string(f.Class), f.Rule
-		text, err := w.piece(s[f.Start:f.End], &hit)
-		if err != nil {
-			return edited{}, err
+		if w.p.action(hit.class).Kind() == masking.Keep {
+			w.count(&hit, masking.Keep)
+			continue
 		}
-		put(edit{f.Start, f.End, text})
+		for len(edits) > 0 && f.Start <= edits[0].start && edits[0].end <= f.End && edits[0].end-edits[0].start < f.End-f.Start {
+			edits = edits[1:] // a part of what was found
+		}
+		for start := max(f.Start, last); start < f.End; {
+			end := f.End
+			if len(edits) > 0 {
+				end = min(end, edits[0].start)
+			}
+			if start < end {
+				text, err := w.piece(s[start:end], &hit)
+				if err != nil {
+					return edited{}, err
+				}
+				put(edit{start, end, text})
+			}
+			if end == f.End {
+				break
+			}
+			put(edits[0]) // the rest of it, or all, is masked by name
+			start, edits = edits[0].end, edits[1:]
+		}
 	}
 	for _, e := range edits {
 		put(e)
