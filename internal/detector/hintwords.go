@@ -85,7 +85,7 @@ var hintWords = func() map[string]Hint {
 	add(hintVersion, `version versions ver release releases firmware build builds sdk useragent browser chrome firefox safari driver os kernel bios versión versiones versão versões versione versioni versie versies versio versionen versjon
 		verze verzi verzí verzia verzie verzió verziója verziju wersja wersji wersję wersją sürüm sürümü sürümünde sürümüne sürümden версия версии версию версией версія версії έκδοση versiune versiunea
 		バージョン 版本 版本号 버전 เวอร์ชัน semver v rv snmp asn oid oids`)
-	add(hintVersion|hintInText, `section sections chapter clause paragraph appendix annex figure table rfc rfcs spec abschnitt kapitel ziffer absatz anhang abbildung capítulo sección apartado sezione capitolo paragrafo seção
+	add(hintVersion|hintInText, `upgraded downgraded section sections chapter clause paragraph appendix annex figure table rfc rfcs spec abschnitt kapitel ziffer absatz anhang abbildung capítulo sección apartado sezione capitolo paragrafo seção
 		hoofdstuk paragraaf bijlage rozdział paragraf kapitola oddíl bölüm madde avsnitt раздел пункт глава rozdziału kapitoly 章 節`)
 	add(hintVersion|hintInKeys, `agent platform tag`)
 	add(hintNeutral|hintCounted, `number numbers no nr num nummer numero número numéro numer číslo номер номера 番号 号码 號碼 번호 αριθμός מספר رقم नंबर หมายเลข nomor số broj`)

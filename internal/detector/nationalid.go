@@ -217,18 +217,24 @@ func formed(id string) bool {
 	return n > 1
 }
 
-// loose says that [start, end), digits in groups by blanks alone, tells too little: it goes on beyond either end, or there is no check digit
-// to speak of.
+// loose says that [start, end), digits in groups by blanks alone, or in two groups, tells too little: it goes on beyond either end, or
+// there is no check digit to speak of.
 func (s *scanner) loose(start, end int, r *checkdigit.NationalID) bool {
 	text := s.text
-	blanks := 0
+	blanks, others := 0, 0
 	for i := start; i < end; i++ {
 		switch c := text[i]; {
 		case c == ' ' || c >= utf8.RuneSelf:
 			blanks++
-		case !isDigit(c):
+		case isLetter(c):
 			return false
+		case !isDigit(c):
+			others++
 		}
+	}
+	if others > 0 {
+		// Nine digits with a '/' are of before 1954, when Czechoslovakia's had no check digit.
+		return others == 1 && blanks == 0 && (r.Weak || end-start == len("999999/999") && text[start+6] == '/')
 	}
 	return blanks > 0 && (r.Share > 1.0/2 || r.Weak && blanks < 3 ||
 		start > 1 && text[start-1] == ' ' && isDigit(text[start-2]) || end+1 < len(text) && text[end] == ' ' && isDigit(text[end+1]))

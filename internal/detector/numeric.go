@@ -115,7 +115,7 @@ func (s *scanner) numeric(start, end int) int {
 			return to
 		}
 	}
-	if n <= 5 && s.hint&(hintCoordinates|hintBirth) == 0 && s.lonely(end) && !(n >= minShort && s.told(start)) {
+	if n <= 5 && s.hint&(hintCoordinates|hintBirth) == 0 && s.lonely(end) && !(n >= minShort && s.told(start)) && !(n > 2 && s.wants(hintCoordinates) && hasByte(text[start:end], '.') && s.axis(start)) {
 		return end
 	}
 	if (n == 17 || n == 14) && s.wants(hintMAC) {

@@ -127,8 +127,11 @@ func (s *scanner) told(start int) bool {
 	i := start
 	for range 3 {
 		h, word := s.wordBefore(i, low)
-		if word < 0 || h&hintMeaning != 0 {
-			return h&hintPhone != 0 && h&hintInText == 0 && i-word > 3 // "HP = 32773"
+		if word < 0 {
+			return false
+		}
+		if h&hintMeaning != 0 {
+			return h&hintPhone != 0 && h&hintInText == 0 && len(firstWord(s.text[word:i])) > 2 // "HP = 32773"
 		}
 		if h&hintNeutral == 0 && !copula(s.text[word:i]) {
 			return false
@@ -138,13 +141,18 @@ func (s *scanner) told(start int) bool {
 	return false
 }
 
-// copula says that a word with what stands behind it joins a noun to what it is.
-func copula(word string) bool {
+// firstWord is text up to the first blank or sign.
+func firstWord(text string) string {
 	n := 0
-	for n < len(word) && word[n] != ' ' {
+	for n < len(text) && (isLetter(text[n]) || text[n] >= utf8.RuneSelf) {
 		n++
 	}
-	switch word[:n] {
+	return text[:n]
+}
+
+// copula says that a word with what stands behind it joins a noun to what it is.
+func copula(word string) bool {
+	switch firstWord(word) {
 	case "is", "ist", "es", "est", "é", "è", "je", "jest", "är", "er", "on", "este", "là", "это", "は", "是", "입니다":
 		return true
 	}
@@ -348,8 +356,9 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 		return ok
 	}
 	if !calls {
-		// Nine digits by threes are amounts, and numbers of all kinds, in many countries; so is what has other signs between.
-		if sizes == 0x333 {
+		// Nine digits by threes are amounts, and numbers of all kinds, in many countries, as twice five digits are; so is what has
+		// other signs between.
+		if sizes == 0x333 || sizes == 0x55 {
 			return false
 		}
 		for k := g; k < to-1; k++ {
