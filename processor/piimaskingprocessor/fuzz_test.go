@@ -45,7 +45,8 @@ func FuzzText(f *testing.F) {
 // A text of many near-matches takes time by its length, and no more.
 func TestHostileTextsAreMaskedInOnePass(t *testing.T) {
 	p := started(t, hostOf(nil, newTestStore(t)), new(consumertest.LogsSink), withKeys)
-	for _, piece := range []string{"a=", "?a=b&", "%40", "{\"a\":", "[", "\\\"", "@", "1.", "1-", "a@b.", "0000000000", ":", "{\"a\":\"{\\\"", "eyJ"} {
+	for _, piece := range []string{"a=", "?a=b&", "%40", "{\"a\":", "[", "\\\"", "@", "1.", "1-", "a@b.", "0000000000", ":", "{\"a\":\"{\\\"", "eyJ",
+		"{'", "[1]", "{\"a\":1}[1]", "{ ", "a='", "a=\"", "a=?b", "a=%25", "%2525", "a=+", "{//", "a=b@", "x=%40+"} {
 		text := strings.Repeat(piece, 2<<20/len(piece))
 		ld := plog.NewLogs()
 		lr := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()

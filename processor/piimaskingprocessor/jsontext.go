@@ -10,22 +10,38 @@ import (
 	"github.com/millrace/millrace/internal/event"
 )
 
-// looksLikeJSON says whether a text begins as an object or an array does. It need not be whole: what an intake could not read
-// begins so too.
-func looksLikeJSON(s string) bool {
+// jsonStart returns where JSON begins in a text, an object anywhere or an array at its beginning, or -1. JSON need not be whole: what an
+// intake could not read, or a log line has after some words, begins so too. An object's keys may be in single quotes, as Python prints them.
+func jsonStart(s string, beginning bool) int {
 	i := skipBlank(s, 0)
-	if i >= len(s) || s[i] != '{' && s[i] != '[' {
-		return false
+	array := beginning && byteAt(s, i) == '['
+	if array {
+		if c := byteAt(s, skipBlank(s, i+1)); c == '"' || c == '\'' || c == '{' || c == '[' {
+			return i
+		}
 	}
-	open := s[i]
-	if i = skipBlank(s, i+1); i >= len(s) {
-		return false
+	for at := i; ; at++ {
+		n := strings.IndexByte(s[at:], '{')
+		if n < 0 {
+			return -1
+		}
+		at += n
+		j := skipBlank(s, at+1)
+		if c := byteAt(s, j); c == '"' || c == '\'' || c == '/' && (byteAt(s, j+1) == '*' || byteAt(s, j+1) == '/') {
+			if array {
+				return i // of numbers at first
+			}
+			return at
+		}
 	}
-	c := s[i]
-	if open == '{' {
-		return c == '"'
+}
+
+// byteAt is 0 behind the end.
+func byteAt(s string, i int) byte {
+	if i >= len(s) {
+		return 0
 	}
-	return c == '"' || c == '{' || c == '['
+	return s[i]
 }
 
 func skipBlank(s string, i int) int {
@@ -48,20 +64,44 @@ type jsonReader struct {
 	depth   int
 	key     *keyPlan // of the value that is due; nil in an array and at the top
 	masked  int      // depth of the container whose values are all of class; 0 is none
+	ignored int      // likewise, whose values are left as they are
 	class   string
 	rule    string
 	changed bool
 }
 
-// jsonText masks the values of JSON in a text, by their keys and by value.
-func (w *work) jsonText(s string, pl *place, level int) (edited, error) {
+// jsonText masks the values of JSON in a text, by their keys and by value, and what stands before, between and behind. The first JSON
+// begins at start.
+func (w *work) jsonText(s string, start int, pl *place, level int) (edited, error) {
 	r := jsonReader{w: w, pl: *pl, level: level, s: s}
 	for i := 0; i < len(s); {
-		next, err := r.token(i)
-		if err != nil {
-			return edited{}, err
+		end := len(s)
+		if start >= 0 {
+			end = start
 		}
-		i = next
+		if end > i {
+			out, err := w.plainText(s[i:end], pl, level)
+			if err != nil {
+				return edited{}, err
+			}
+			if out.changed {
+				r.replace(i, end, out.text) // nothing, where it is dropped
+			}
+		}
+		i = end
+		r.depth, r.key, r.masked, r.ignored = 0, nil, 0, 0
+		for i < len(s) {
+			next, err := r.token(i)
+			if err != nil {
+				return edited{}, err
+			}
+			if i = next; r.depth == 0 {
+				break
+			}
+		}
+		if start = jsonStart(s[i:], false); start >= 0 {
+			start += i
+		}
 	}
 	if !r.changed {
 		return edited{text: s}, nil
@@ -80,6 +120,9 @@ func (r *jsonReader) token(i int) (int, error) {
 		if r.key != nil && r.key.class != "" && r.masked == 0 {
 			r.masked, r.class, r.rule = r.depth, r.key.class, r.key.rule
 		}
+		if r.ignored == 0 && r.key != nil && r.key.ignore {
+			r.ignored = r.depth
+		}
 		if r.s[i] == '{' {
 			r.key = nil
 		}
@@ -88,12 +131,15 @@ func (r *jsonReader) token(i int) (int, error) {
 		if r.masked == r.depth {
 			r.masked = 0
 		}
+		if r.ignored == r.depth {
+			r.ignored = 0
+		}
 		r.depth--
 		r.key = nil
 		return i + 1, nil
 	case ',':
 		return i + 1, nil
-	case '"':
+	case '"', '\'':
 		return r.text(i)
 	}
 	return r.bare(i)
@@ -102,7 +148,7 @@ func (r *jsonReader) token(i int) (int, error) {
 // text reads a string: a key where a colon follows.
 func (r *jsonReader) text(i int) (int, error) {
 	end, escaped := i+1, false
-	for end < len(r.s) && r.s[end] != '"' {
+	for end < len(r.s) && r.s[end] != r.s[i] {
 		if r.s[end] == '\\' {
 			escaped = true
 			end++
@@ -143,11 +189,11 @@ func (r *jsonReader) text(i int) (int, error) {
 }
 
 func (r *jsonReader) value(content, class, rule string) (edited, error) {
+	if r.ignores() {
+		return edited{text: content}, nil
+	}
 	if class != "" {
 		return r.w.wholeText(content, &r.pl, class, rule)
-	}
-	if r.key != nil && r.key.ignore {
-		return edited{text: content}, nil
 	}
 	sub := r.pl
 	sub.hint = r.hint()
@@ -181,13 +227,14 @@ func (r *jsonReader) bare(i int) (int, error) {
 	number := token[0] == '-' || token[0] >= '0' && token[0] <= '9'
 	class, rule := r.classHere()
 	switch {
+	case r.ignores():
 	case number && class != "" && (digital[class] || strings.HasPrefix(rule, "name:")):
 		out, err := r.w.wholeText(token, &r.pl, class, rule)
 		if err != nil {
 			return 0, err
 		}
 		r.bareResult(i, end, out)
-	case token != "true" && token != "false" && token != "null" && (r.key == nil || !r.key.ignore):
+	case token != "true" && token != "false" && token != "null":
 		sub := r.pl
 		sub.hint = r.hint()
 		out, err := r.w.found(token, &sub, nil)
@@ -210,6 +257,9 @@ func (r *jsonReader) bareResult(from, to int, out edited) {
 		r.replace(from, to, string(event.AppendJSONString(nil, out.text)))
 	}
 }
+
+// ignores says whether the value is to be left as it is.
+func (r *jsonReader) ignores() bool { return r.ignored > 0 || r.key != nil && r.key.ignore }
 
 // classHere is what key or container say of the value.
 func (r *jsonReader) classHere() (class, rule string) {
@@ -252,6 +302,14 @@ func unescape(s string) string {
 		switch s[i] {
 		case 'n', 't', 'r', 'b', 'f':
 			b.WriteByte(' ')
+		case 'x':
+			high, low := unhex(byteAt(s, i+1)), unhex(byteAt(s, i+2))
+			if high < 16 && low < 16 {
+				b.WriteRune(rune(high<<4 | low))
+				i += 2
+				continue
+			}
+			b.WriteByte('x')
 		case 'u':
 			if i+4 < len(s) {
 				if json.Unmarshal([]byte(`"\u`+s[i+1:i+5]+`"`), &out) == nil {

@@ -29,16 +29,21 @@ type edit struct {
 
 // text masks what is found in a text: by name within JSON and queries, by value everywhere.
 func (w *work) text(s string, pl *place, level int) (edited, error) {
-	base := len(w.edits) // a text within a text has its own above
 	if level < maxTexts {
-		if looksLikeJSON(s) {
-			return w.jsonText(s, pl, level)
+		if start := jsonStart(s, true); start >= 0 {
+			return w.jsonText(s, start, pl, level)
 		}
-		if strings.IndexByte(s, '=') > 0 || strings.IndexByte(s, '%') >= 0 {
-			if err := w.query(s, pl, level); err != nil {
-				w.edits = w.edits[:base]
-				return edited{}, err
-			}
+	}
+	return w.plainText(s, pl, level)
+}
+
+// plainText is text's, of what has no JSON in it.
+func (w *work) plainText(s string, pl *place, level int) (edited, error) {
+	base := len(w.edits) // a text within a text has its own above
+	if level < maxTexts && (strings.IndexByte(s, '=') > 0 || strings.IndexByte(s, '%') >= 0) {
+		if err := w.query(s, pl, level); err != nil {
+			w.edits = w.edits[:base]
+			return edited{}, err
 		}
 	}
 	out, err := w.found(s, pl, w.edits[base:])
