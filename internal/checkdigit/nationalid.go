@@ -205,12 +205,12 @@ func kin(text string, c byte) int {
 }
 
 // ends says that an ID can end before rest: no letter or digit follows, and no punctuation with a digit after it, since that would
-// be part of something longer. A letter beyond ASCII ends it, as in CJK texts words stand without blanks.
+// be part of something longer. A letter beyond the Latin script ends it, as in CJK texts words stand without blanks.
 func ends(rest string) bool {
 	if rest == "" {
 		return true
 	}
-	if isAlnum(rest[0]) || rest[0] == '_' {
+	if isAlnum(rest[0]) || rest[0] == '_' || rest[0] >= 0xC3 && rest[0] <= 0xC9 { // U+00C0 to U+027F in UTF-8
 		return false
 	}
 	if len(rest) > 1 {

@@ -105,7 +105,7 @@ func TestInternationalPhonesByLengthAndBeginning(t *testing.T) {
 	f(true, "12025550143")
 	f(true, "33199001234")
 	f(true, "493023125001")
-	f(true, "390698123456") // Italy keeps the 0
+	f(true, "390698123456")  // Italy keeps the 0
 	f(true, "4402079460123") // the prefix of home left in, as people do, and libphonenumber forgives
 	f(true, "330199001234")
 	f(false, "44002079460123")

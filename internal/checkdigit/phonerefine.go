@@ -22,7 +22,7 @@ func refined(code int, n string) bool {
 		case '0':
 			return n[1] != '0'
 		case '3':
-			return len(n) == 9 && n[1] != '1' || len(n) == 10
+			return len(n) == 9 && n[1] != '1' || len(n) >= 10
 		case '4': // the newest mobile numbers
 			return len(n) == 10 && n[1] == '3'
 		}

@@ -136,20 +136,22 @@ gap:
 		var buf [maxWord]byte
 		h = wordHint(lowerUTF8(&buf, word[max(0, len(word)-maxWord):]), hintInText)
 	}
-	if stop && (!wide && all&bitLetter == 0 || !abbreviates(word, h) || startsUpper(text[next:]) && !short(word, 4)) {
+	if stop && (!wide && all&bitLetter == 0 || !abbreviates(word, h) && !(short(word, 3) && i > 1 && text[i-1] == ' ' && text[i-2] == '.') || startsUpper(text[next:]) && !short(word, 4)) {
 		return 0, -1
 	}
 	return h, i
 }
 
 // abbreviates says that a '.' behind word, which says h, ends an abbreviation rather than a sentence, so that what follows is what
-// the word says: "Tel. 0123…", "ref. 0123…", but not "… lost my order. 0123…".
+// the word says: "Tel. 0123…", "ref. 0123…", but not "… lost my order. 0123…". Others are abbreviations where one stands before them: "tel. kom.".
 func abbreviates(word string, h Hint) bool {
 	switch {
-	case h&(hintClasses|hintNeutral|hintPerson) != 0:
+	case h&hintClasses != 0:
 		return true
+	case h&(hintNeutral|hintPerson) != 0:
+		return short(word, 4)
 	case h&hintInnocent == 0:
-		return short(word, 3)
+		return short(word, 1)
 	}
 	return foldEqual(word, "ref") || foldEqual(word, "art") || foldEqual(word, "ver") || foldEqual(word, "rev")
 }

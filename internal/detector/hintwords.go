@@ -77,7 +77,7 @@ var hintWords = func() map[string]Hint {
 	add(hintNumber, `price prices amount amounts total totals subtotal sum cost costs revenue value quantity qty count counts discount balance fee fees rate ratio percent percentage score scores weight height width
 		length size bytes volume area distance speed latency temperature pressure population inventory stock points salary budget limit offset index rank level page
 		preis betrag summe menge anzahl prix montant somme quantité precio importe cantidad preço valor quantidade prezzo importo prijs bedrag aantal cena kwota ilość цена сумма количество 価格 金額 价格 金额 数量 가격 금액
-		fiyat tutar částka kwoty czk pln sek nok dkk huf bgn uah brl mxn aud cad nzd sgd hkd krw kč zł
+		fiyat tutar částka kwoty
 		eur usd gbp chf jpy cny inr euro euros dollar dollars pounds pixels px ms ns us bytes kb mb gb kg km seconds minutes views followers`)
 	add(hintNumber|hintInKeys, `x y z`)
 	add(hintTime, `ts timestamp timestamps datetime epoch expires expiry expiration expired deadline duration ttl uptime horodatage iat nbf`)
@@ -130,7 +130,7 @@ var stemFilter = func() (filter [32][32]uint32) {
 //nolint:misspell // they are of many languages
 var unitWords = func() map[string]bool {
 	all := map[string]bool{}
-	for _, w := range strings.Fields(`kr ft lei leu kn tl din rsd ден лв грн руб р ₽ đ vnd baht บาท rupees rs yen yuan won złotych korun kronor kroner forint lir lira liras pesos reais rublů
+	for _, w := range strings.Fields(`kč zł czk pln sek nok dkk huf bgn uah brl mxn aud cad nzd sgd hkd krw kr ft lei leu kn tl din rsd ден лв грн руб р ₽ đ vnd baht บาท rupees rs yen yuan won złotych korun kronor kroner forint lir lira liras pesos reais rublů
 		mah wh kwh mb gb kb tb gib mib kib hz khz mhz ghz fps rpm dpi ppi px mm cm km kg mg ml ms ns us sec items pieces pcs stück stk ks szt adet rows zeilen lignes filas righe rijen řádků wierszy satır rader
 		users people visitors views times votes followers subscribers downloads steps words characters points miles metres meters feet`) {
 		all[w] = true

@@ -334,7 +334,7 @@ func (s *scanner) dialled(p *phrase, g, to int, digits []byte, sizes uint32, cal
 	if sizes == 0x37 && paren && checkdigit.NANP(string(digits)) {
 		return true
 	}
-	if p.sep[g] == '.' && s.octets(p, g, to) && !calls || sizes == 0x53 {
+	if p.sep[g] == '.' && s.octets(p, g, to) && !calls || sizes == 0x53 || sizes == 0x54 && p.sep[g] == '-' && !calls {
 		return false // an address with zeros; a postcode
 	}
 	if digits[0] == '0' {
@@ -539,7 +539,7 @@ func (s *scanner) called(p *phrase, g int) int {
 		if n == 8 && best-g == 1 && isDay(number(text[start:start+4]), number(text[start+4:start+6]), number(text[start+6:end])) {
 			return 0
 		}
-		if plausible == 0 && best-g == 1 && (n < 9 || n > 11) || s.unit(end) {
+		if plausible == 0 && best-g == 1 && (n < 9 || n > 11) && !(n < 9 && s.told(start)) || s.unit(end) {
 			return 0
 		}
 	}
