@@ -221,45 +221,52 @@ func sentenceEnd(text string) bool {
 
 // after is what the first telling word of the next words after end says, before anything but blanks: "am 12.9.2004 geboren".
 func (s *scanner) after(end, words int) Hint {
-	text := s.text
 	i := end
 	for range words {
 		blanks := i
-		for i < len(text) && text[i] == ' ' && i-blanks < 2 {
+		for i < len(s.text) && s.text[i] == ' ' && i-blanks < 2 {
 			i++
 		}
-		if i == blanks && (i == len(text) || text[i] < utf8.RuneSelf) {
+		if i == blanks && (i == len(s.text) || s.text[i] < utf8.RuneSelf) {
 			return 0
 		}
-		word, wide := i, false
-		for i < len(text) && i-word < maxWord {
-			if isLetter(text[i]) {
-				i++
-				continue
-			}
-			if text[i] < utf8.RuneSelf {
-				break
-			}
-			r, n := utf8.DecodeRuneInString(text[i:])
-			if !unicode.IsLetter(r) && !unicode.IsMark(r) {
-				break
-			}
-			wide = true
-			i += n
-		}
-		s.steps += i - blanks
-		if i == word || i-word >= maxWord {
-			return 0
-		}
-		if !wide && !mayHint(text[word:i]) {
-			continue
-		}
-		var buf [maxWord]byte
-		if h := wordHint(lowerUTF8(&buf, text[word:i]), hintInText); h&hintMeaning != 0 {
+		h, next := s.wordAt(i)
+		if next == i || h&hintMeaning != 0 {
 			return h & hintMeaning
 		}
+		i = next
 	}
 	return 0
+}
+
+// wordAt is what the word that begins at i says, and where it ends: i where there is none.
+func (s *scanner) wordAt(i int) (Hint, int) {
+	text := s.text
+	start, wide := i, false
+	for i < len(text) && i-start < maxWord {
+		if isLetter(text[i]) {
+			i++
+			continue
+		}
+		if text[i] < utf8.RuneSelf {
+			break
+		}
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if !unicode.IsLetter(r) && !unicode.IsMark(r) {
+			break
+		}
+		wide = true
+		i += n
+	}
+	s.steps += i - start
+	if i == start || i-start >= maxWord {
+		return 0, start
+	}
+	if !wide && !mayHint(text[start:i]) {
+		return 0, i
+	}
+	var buf [maxWord]byte
+	return wordHint(lowerUTF8(&buf, text[start:i]), hintInText), i
 }
 
 // mayHint is false for most words of ASCII that wordHint would answer 0 for: those of which no known word has the length and the first

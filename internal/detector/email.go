@@ -249,13 +249,12 @@ func beginsTopLevel(label string) int {
 	if n < 2 || n > 4 || n == len(label) || label[n] != '-' && n < 3 {
 		return 0
 	}
-	var buf [6]byte
-	buf[0] = ' '
+	var buf [8]byte
+	name := append(buf[:0], ' ')
 	for i := range n {
-		buf[1+i] = lowerByte(label[i])
+		name = append(name, lowerByte(label[i]))
 	}
-	buf[1+n] = ' '
-	if strings.Contains(knownTopLevel, string(buf[:n+2])) {
+	if strings.Contains(knownTopLevel, string(append(name, ' '))) {
 		return n
 	}
 	return 0

@@ -100,8 +100,6 @@ var hintWords = func() map[string]Hint {
 }()
 
 // hintStems are what words begin with in languages that decline, compound or both.
-//
-//nolint:misspell // they are of many languages
 var hintStems = func() map[string]Hint {
 	stems := map[string]Hint{}
 	add := func(h Hint, list string) {
@@ -126,8 +124,6 @@ var stemFilter = func() (filter [32][32]uint32) {
 }()
 
 // unitWords are what stands after an amount, and are no hint before a number: some are words of other languages.
-//
-//nolint:misspell // they are of many languages
 var unitWords = func() map[string]bool {
 	all := map[string]bool{}
 	for _, w := range strings.Fields(`kč zł czk pln sek nok dkk huf bgn uah brl mxn aud cad nzd sgd hkd krw kr ft lei leu kn tl din rsd ден лв грн руб р ₽ đ vnd baht บาท rupees rs yen yuan won złotych korun kronor kroner forint lir lira liras pesos reais rublů

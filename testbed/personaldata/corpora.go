@@ -4,9 +4,12 @@ package personaldata
 
 import "github.com/millrace/millrace/internal/detector"
 
-// What the labelled corpora are made with. Another seed gives another corpus of the same kind.
+// What the labelled corpora are made with. Another seed gives another corpus of the same kind. The detectors were developed with the seeds 5 to 8,
+// of all corpora; nothing that these two make was looked at before they were done, so that a value that was mended for is not what they are measured
+// with. The sentences of the templates are the same for all seeds.
 const (
-	Seed        = 5
+	Seed        = 2041
+	FakerSeed   = 2042
 	PerLanguage = 420 // templates: sentences of each language; half as much of other kinds comes on top
 	PerLocale   = 192 // faker
 )

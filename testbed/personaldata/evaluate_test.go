@@ -17,33 +17,49 @@ import (
 	"github.com/millrace/millrace/testbed/pythontest"
 )
 
-var write = flag.String("write", "", "the folder docs/, into which TestReport writes")
+var (
+	write = flag.String("write", "", "the folder docs/, into which TestReport writes")
+	// Faults are looked for with other seeds than those that the bars are held with.
+	seed = flag.Uint64("seed", 0, "makes the corpora of TestDetectorsReachTheirBarsOnEveryLabelledCorpus and TestReport; 0 is what is committed")
+)
+
+func seeds() (ours uint64, fakers int) {
+	if *seed > 0 {
+		return *seed, int(*seed)
+	}
+	return Seed, FakerSeed
+}
 
 // floors are what classes without a bar must keep of what they once reached, in recall and precision.
 var floors = map[detector.Class]struct{ recall, precision float64 }{
 	detector.MACAddress:  {0.98, 0.98},
-	detector.Secret:      {0.95, 0.98},
-	detector.Password:    {0.95, 0.95},
-	detector.Coordinates: {0.80, 0.95},
-	detector.BirthDate:   {0.85, 0.98},
+	detector.Secret:      {0.97, 0.98},
+	detector.Password:    {0.97, 0.98},
+	detector.Coordinates: {0.97, 0.98},
+	detector.BirthDate:   {0.97, 0.98},
 }
 
-// most are the wrong findings in a megabyte of code that a class may have: a third more than it had, since Go trees differ.
+// most are the wrong findings in a megabyte of code that a class may have: somewhat more than it had, since Go trees differ. They guard against
+// regressions and are no bars that were set beforehand.
 var most = map[detector.Class]float64{
-	detector.Email: 0.2, detector.Phone: 0.5, detector.PaymentCard: 0.8, detector.IBAN: 0.02, detector.NationalID: 0.2, detector.IPAddress: 1, detector.MACAddress: 0.05,
-	detector.Secret: 0.5, detector.Password: 1.5, detector.Coordinates: 0.1, detector.BirthDate: 0.02, detector.CryptoWallet: 0.02,
+	detector.Email: 0.25, detector.Phone: 0.15, detector.PaymentCard: 0.1, detector.IBAN: 0.02, detector.NationalID: 0.02, detector.IPAddress: 0.05, detector.MACAddress: 0.02,
+	detector.Secret: 0.1, detector.Password: 0.2, detector.Coordinates: 0.1, detector.BirthDate: 0.02, detector.CryptoWallet: 0.02,
 }
 
 var (
 	templatesResult = sync.OnceValues(func() (*Result, error) {
-		samples, err := Templates(Seed, PerLanguage)
+		ours, _ := seeds()
+		samples, err := Templates(ours, PerLanguage)
 		if err != nil {
 			return nil, err
 		}
 		return evaluated("templates", samples)
 	})
-	numbersResult = sync.OnceValues(func() (*Result, error) { return evaluated("libphonenumber", LibPhoneNumber(Seed)) })
-	codeResult    = sync.OnceValues(func() (*CodeResult, error) {
+	numbersResult = sync.OnceValues(func() (*Result, error) {
+		ours, _ := seeds()
+		return evaluated("libphonenumber", LibPhoneNumber(ours))
+	})
+	codeResult = sync.OnceValues(func() (*CodeResult, error) {
 		find, err := Detect()
 		if err != nil {
 			return nil, err
@@ -79,7 +95,8 @@ func fakerSamples(t *testing.T) []Sample {
 	pythontest.Path(t) // skips
 	fakerOnce.Do(func() {
 		var err error
-		fakerMade, err = ReadFaker(pythontest.Run(t, FakerScript, strconv.Itoa(Seed), strconv.Itoa(PerLocale)))
+		_, fakers := seeds()
+		fakerMade, err = ReadFaker(pythontest.Run(t, FakerScript, strconv.Itoa(fakers), strconv.Itoa(PerLocale)))
 		require.NoError(t, err)
 	})
 	return fakerMade
