@@ -73,6 +73,9 @@ func (a *fpeAction) Mask(v Value, t *Target) (Value, error) {
 	if v.Kind == IntValue && t.Form != Number {
 		limit = 1<<63 - 1
 	}
+	if t.Limit > 0 && t.Form == Integer {
+		limit = min(limit, t.Limit)
+	}
 	n, err := f.number(v.Int, limit, true)
 	if err != nil {
 		return Value{}, fmt.Errorf("%w: encrypting: %w", ErrCannotMask, err)

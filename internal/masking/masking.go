@@ -86,6 +86,8 @@ type Target struct {
 	Tenant string
 	Class  string // of personal data: a detector.Class, or what x-pii says
 	Form   Form
+	// Limit is the largest magnitude of an integer that the column can hold; 0 is an int64's.
+	Limit uint64
 	// Subject is the key of the person whose event it is; nil where the event names nobody: then Erasable redacts.
 	Subject *subjectkey.Key
 }

@@ -112,7 +112,8 @@ func (r Reader) Decrypt(text, tenant, class, keyID string) (string, error) {
 }
 
 // DecryptInt is Decrypt for an integer. Exact says that the action stood on a number (Form Number, or a double), which has no more than 2^53.
-func (r Reader) DecryptInt(n int64, exact bool, tenant, class, keyID string) (int64, error) {
+// Most is the largest magnitude that the column can hold, as Target.Limit.
+func (r Reader) DecryptInt(n int64, exact bool, most uint64, tenant, class, keyID string) (int64, error) {
 	f, err := r.fpe(tenant, class, keyID)
 	if err != nil {
 		return 0, err
@@ -120,6 +121,9 @@ func (r Reader) DecryptInt(n int64, exact bool, tenant, class, keyID string) (in
 	limit := uint64(1<<63 - 1)
 	if exact {
 		limit = maxExact
+	}
+	if most > 0 {
+		limit = min(limit, most)
 	}
 	plain, err := f.number(n, limit, false)
 	if err != nil {

@@ -173,10 +173,18 @@ func TestFormatPreservingEncryptionComesBack(t *testing.T) {
 				v.Int = int64(v.Double)
 			}
 			assert.Len(t, text(Value{Kind: IntValue, Int: v.Int}), len(text(Value{Kind: IntValue, Int: n})))
-			plain, err := r.DecryptInt(v.Int, form == Number, "", "", "k1")
+			plain, err := r.DecryptInt(v.Int, form == Number, 0, "", "", "k1")
 			require.NoError(t, err)
 			assert.Equal(t, n, plain)
 		}
+	}
+	for n := int64(1_234_567_890); n < 1_234_568_890; n += 10 { // in a column of 32 bits
+		v, err := a.Mask(Value{Kind: IntValue, Int: n}, &Target{Form: Integer, Limit: 1<<31 - 1})
+		require.NoError(t, err)
+		require.Less(t, v.Int, int64(1<<31))
+		plain, err := r.DecryptInt(v.Int, false, 1<<31-1, "", "", "k1")
+		require.NoError(t, err)
+		require.Equal(t, n, plain)
 	}
 }
 

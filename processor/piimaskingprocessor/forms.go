@@ -3,6 +3,7 @@
 package piimaskingprocessor
 
 import (
+	"math"
 	"strings"
 
 	"github.com/millrace/millrace/internal/masking"
@@ -17,19 +18,28 @@ type forms struct {
 
 // declared is what one schema says of columns.
 type declared struct {
-	leaves  map[string]masking.Form
+	leaves  map[string]leaf
 	objects map[string]bool // that have leaves
 	deepest int             // levels of the longest path
 }
 
+// leaf is what the column of one property holds.
+type leaf struct {
+	form        masking.Form
+	least, most int64 // of integers
+}
+
+// fits says whether the column can hold an integer that an action made.
+func (l leaf) fits(n int64) bool { return l.form != masking.Integer || n >= l.least && n <= l.most }
+
 // maxForms bounds the schemas kept: each reload makes new ones.
 const maxForms = 1024
 
-// of returns the form of the property at that path, Any where none is declared.
-func (f *forms) of(s *schema.Schema, path []string) masking.Form {
+// of returns the property at that path, of the form Any where none is declared.
+func (f *forms) of(s *schema.Schema, path []string) leaf {
 	d := f.find(s)
 	if len(path) > d.deepest { // a sender's objects nest a thousand times as deep, and a path has all of their keys
-		return masking.Any
+		return leaf{}
 	}
 	return d.leaves[string(f.join(path))]
 }
@@ -47,10 +57,10 @@ func (f *forms) find(s *schema.Schema) *declared {
 	if f.bySchema == nil || len(f.bySchema) >= maxForms {
 		f.bySchema = map[*schema.Schema]*declared{}
 	}
-	d := &declared{leaves: map[string]masking.Form{}, objects: map[string]bool{}}
+	d := &declared{leaves: map[string]leaf{}, objects: map[string]bool{}}
 	for i := range s.Properties {
 		p := &s.Properties[i]
-		d.leaves[strings.Join(p.Path, "\x00")] = formOf(p)
+		d.leaves[strings.Join(p.Path, "\x00")] = leafOf(p)
 		d.deepest = max(d.deepest, len(p.Path))
 		for n := 1; n < len(p.Path); n++ {
 			d.objects[strings.Join(p.Path[:n], "\x00")] = true
@@ -69,6 +79,18 @@ func (f *forms) join(path []string) []byte {
 		f.path = append(f.path, name...)
 	}
 	return f.path
+}
+
+// integers are the numbers that integer columns hold, of those that an event can have.
+var integers = map[schema.Kind][2]int64{
+	schema.Int8: {math.MinInt8, math.MaxInt8}, schema.Int16: {math.MinInt16, math.MaxInt16}, schema.Int32: {math.MinInt32, math.MaxInt32},
+	schema.Int64: {math.MinInt64, math.MaxInt64}, schema.UInt8: {0, math.MaxUint8}, schema.UInt16: {0, math.MaxUint16}, schema.UInt32: {0, math.MaxUint32},
+	schema.UInt64: {0, math.MaxInt64},
+}
+
+func leafOf(p *schema.Property) leaf {
+	of := integers[p.Type.Kind]
+	return leaf{form: formOf(p), least: of[0], most: of[1]}
 }
 
 func formOf(p *schema.Property) masking.Form {

@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/internal/keystore"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/millrace/millrace/internal/seal"
+	"github.com/millrace/millrace/internal/state"
 	"github.com/millrace/millrace/internal/subjectkey"
 )
 
@@ -74,6 +75,17 @@ func newTestStore(tb testing.TB) *testStore {
 	ring, err := keyring.Open(context.Background(), keyring.Config{{ID: "k1", File: keyFile(tb, "k1", 'a')}}, keyring.Options{})
 	require.NoError(tb, err)
 	return &testStore{ring: ring}
+}
+
+// newTestSubjects has the keys of persons in a store of its own.
+func newTestSubjects(tb testing.TB, ring keyring.Ring) *subjectkey.Keys {
+	tb.Helper()
+	store, err := state.Open(tb.TempDir(), state.Options{})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = store.Close() })
+	keys, err := subjectkey.Open(store, ring, subjectkey.Options{})
+	require.NoError(tb, err)
+	return keys
 }
 
 // auditLog keeps records; err is what Write returns.

@@ -155,6 +155,7 @@ func TestWhatIsFoundIsMasked(t *testing.T) {
 	// By name, at any depth.
 	f(`{"customerEmail":"whoever","x":{"y":[{"Phone-Number":"unlisted"}]}}`, `{"customerEmail":"PN@pseudonym.invalid","x":{"y":[{"Phone-Number":"[phone]"}]}}`)
 	f(`{"password":"hunter2","is_email":true,"email_count":3}`, `{"password":"[password]","is_email":true,"email_count":3}`)
+	f(`{"contactEmail":4111111111111111,"username":4915112345678,"address":{"street":17}}`, `{"contactEmail":"[payment_card]","username":4915112345678,"address":{"street":17}}`)
 	f(`{"emails":["a","b"]}`, `{"emails":["PN@pseudonym.invalid","PN@pseudonym.invalid"]}`)
 	f(`{"billing_address":{"line":"1 Main St","city":"Ulm","phone":"x"}}`, `{"billing_address":{"line":"[address]","city":"Ulm","phone":"[phone]"}}`)
 	f(`{"delivery_address":{"note":"left of the door","city":"Ulm"}}`, `{"delivery_address":{"note":"left of the door","city":"Ulm"}}`) // declared

@@ -187,9 +187,7 @@ func (w *work) number(v event.Value, n masking.Value, pl *place) error {
 	if pl.class != "" && (pl.exact || digital[pl.class]) {
 		return w.whole(v, n, pl, w.formOf(pl))
 	}
-	if pl.class != "" {
-		return nil
-	}
+	// Under a name whose values have no digits it is a count or a flag, unless it looks like somebody's.
 	var class detector.Class
 	var rule string
 	var found bool
@@ -208,11 +206,20 @@ func (w *work) number(v event.Value, n masking.Value, pl *place) error {
 
 // whole masks all of a value of a known class.
 func (w *work) whole(v event.Value, in masking.Value, pl *place, form masking.Form) error {
-	if in.Kind == masking.TextValue && in.Text != "" && masking.Masked(in.Text) == len(in.Text) {
+	if in.Kind == masking.TextValue && maskedBefore(in.Text, form) {
 		return nil // an agent's work
 	}
 	action := w.p.action(pl.class)
+	var column leaf
+	w.target.Limit = 0
+	if form == masking.Integer {
+		column = w.leafOf(pl)
+		w.target.Limit = uint64(column.most)
+	}
 	out, err := w.mask(action, in, pl.class, form)
+	if err == nil && out.Kind == masking.IntValue && !column.fits(out.Int) && action.Kind() != masking.Keep {
+		err = masking.ErrDrop
+	}
 	switch {
 	case errors.Is(err, masking.ErrDrop):
 		w.count(pl, action.Kind())
@@ -243,6 +250,20 @@ func (w *work) whole(v event.Value, in masking.Value, pl *place, form masking.Fo
 	return nil
 }
 
+// maskedBefore says whether a text is a pseudonym or token that a column of that form can hold.
+func maskedBefore(s string, form masking.Form) bool {
+	switch form {
+	case masking.Any, masking.Text:
+	case masking.EmailAddress:
+		if !strings.HasSuffix(s, ".invalid") {
+			return false
+		}
+	default:
+		return false
+	}
+	return s != "" && masking.Masked(s) == len(s)
+}
+
 func (w *work) mask(action masking.Action, in masking.Value, class string, form masking.Form) (masking.Value, error) {
 	if form == masking.Other && action.Kind() != masking.Keep {
 		return in, masking.ErrDrop
@@ -252,9 +273,11 @@ func (w *work) mask(action masking.Action, in masking.Value, class string, form 
 }
 
 // formOf is what the column of a declared property can hold.
-func (w *work) formOf(pl *place) masking.Form {
+func (w *work) formOf(pl *place) masking.Form { return w.leafOf(pl).form }
+
+func (w *work) leafOf(pl *place) leaf {
 	if !pl.column(w) {
-		return masking.Any
+		return leaf{}
 	}
 	return w.forms.of(w.schema, w.path[:pl.depth])
 }
