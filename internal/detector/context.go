@@ -86,7 +86,7 @@ gap:
 				return 0, -1
 			}
 		case '&': // of a query
-			if i < next && isAlnum(text[i]) && i > 1 && text[i-2] != ' ' {
+			if i < len(text) && isAlnum(text[i]) && i > 1 && text[i-2] != ' ' {
 				return 0, -1
 			}
 		case ',': // of JSON, or of a quoted row
