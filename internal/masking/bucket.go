@@ -35,6 +35,9 @@ func (a *bucketAction) Mask(v Value, t *Target) (Value, error) {
 	case IntValue:
 		number = float64(v.Int)
 	case TextValue:
+		if (t.Form == Any || t.Form == Text) && a.isLabel(v.Text) {
+			return v, nil // an agent's work
+		}
 		number, ok = decimalNumber(strings.TrimSpace(v.Text))
 	}
 	if !ok || math.IsNaN(number) || math.IsInf(number, 0) {
@@ -91,6 +94,19 @@ func (a *bucketAction) label(low, high float64) string {
 		return short(low) + ".." + short(high)
 	}
 	return short(low) + "-" + short(high)
+}
+
+// isLabel says whether s is a range of this bucket.
+func (a *bucketAction) isLabel(s string) bool {
+	if len(a.bounds) > 0 && s == a.label(math.Inf(-1), a.bounds[0]) {
+		return true
+	}
+	end := 0
+	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || s[end] == '-' && end == 0 || s[end] == '.' && !strings.HasPrefix(s[end:], "..")) {
+		end++
+	}
+	low, ok := decimalNumber(s[:end])
+	return ok && s == a.label(a.find(low))
 }
 
 func short(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

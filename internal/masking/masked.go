@@ -159,6 +159,11 @@ func masked(v Value, t *Target) bool {
 	}
 	switch t.Form {
 	case Any, Text:
+		if MaskedUUID(v.Text) {
+			return true
+		}
+	case UUID:
+		return MaskedUUID(v.Text)
 	case EmailAddress:
 		if !strings.HasSuffix(v.Text, ".invalid") {
 			return false

@@ -93,11 +93,15 @@ func pseudonymOf(keyID string, sum []byte, address bool) string {
 	return string(out)
 }
 
+// uuidOf makes a UUID of 90 bits of sum. The rest of it tells that it is a pseudonym: it has no mark that one can read, and without any what
+// an agent has made would be masked again, and be another one in the table.
 func uuidOf(sum []byte) string {
 	var b [16]byte
-	copy(b[:], sum)
+	copy(b[:uuidBytes], sum)
 	b[6] = b[6]&0x0f | 0x80 // version 8: RFC 9562, 5.8
 	b[8] = b[8]&0x3f | 0x80
+	check := uuidCheck(b[:uuidBytes])
+	copy(b[uuidBytes:], check[:])
 	var out [36]byte
 	hex.Encode(out[0:8], b[0:4])
 	hex.Encode(out[9:13], b[4:6])
@@ -106,4 +110,23 @@ func uuidOf(sum []byte) string {
 	hex.Encode(out[24:36], b[10:16])
 	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
 	return string(out[:])
+}
+
+const uuidBytes = 12
+
+func uuidCheck(b []byte) [4]byte {
+	sum := sha256.Sum256(append([]byte("millrace pseudonym as UUID v1"), b...))
+	return [4]byte(sum[:4])
+}
+
+// MaskedUUID says whether text is a pseudonym in the form of a UUID. As Masked, it goes by form only; four bytes of it are chance.
+func MaskedUUID(text string) bool {
+	if len(text) != 36 || text[14] != '8' || !isUUID(text) {
+		return false
+	}
+	var b [16]byte
+	if _, err := hex.Decode(b[:], []byte(text[0:8]+text[9:13]+text[14:18]+text[19:23]+text[24:])); err != nil {
+		return false
+	}
+	return uuidCheck(b[:uuidBytes]) == [4]byte(b[uuidBytes:])
 }

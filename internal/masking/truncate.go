@@ -60,6 +60,9 @@ func (a *truncateAction) Mask(v Value, t *Target) (Value, error) {
 
 func (a *truncateAction) text(s string, t *Target) (Value, error) {
 	class := detector.Class(t.Class)
+	if gone, err := redacted(t); err == nil && s == gone.Text {
+		return gone, nil // of which there is no beginning
+	}
 	if !identifies(t.Class) {
 		if cut, ok := a.address(s); ok {
 			return Value{Text: cut}, nil
@@ -209,7 +212,7 @@ func cutDecimals(s string, decimals int) string {
 // Degrees, minutes and seconds it does not take, nor commas for points: there a cut could be none.
 func cutCoordinates(s string, decimals int) (string, bool) {
 	out := make([]byte, 0, len(s))
-	points := false
+	points, numbers, degrees := false, 0, true
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
@@ -222,6 +225,8 @@ func cutCoordinates(s string, decimals int) (string, bool) {
 				return "", false
 			}
 			points = points || strings.Contains(s[i:end], ".")
+			numbers++
+			degrees = degrees && end-i <= 3
 			out = append(out, cutDecimals(s[i:end], decimals)...)
 			i = end
 			continue
@@ -232,5 +237,6 @@ func cutCoordinates(s string, decimals int) (string, bool) {
 		}
 		i++
 	}
-	return string(out), points
+	degrees = degrees && decimals == 0 && (numbers == 1 || numbers == 2 && strings.ContainsAny(s, ",;")) // cut before: there is no minute
+	return string(out), points || degrees
 }

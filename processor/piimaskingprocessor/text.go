@@ -185,7 +185,7 @@ func (w *work) all(s string, hit *place, f detector.Finding) (edited, error) {
 
 // wholeText masks a text of a known class within another text, where nothing can be dropped but the value itself.
 func (w *work) wholeText(s string, pl *place, class, rule string) (edited, error) {
-	if s == "" || masking.Masked(s) == len(s) {
+	if s == "" || maskedBefore(s, masking.Any) {
 		return edited{text: s}, nil
 	}
 	hit := *pl

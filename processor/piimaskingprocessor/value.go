@@ -254,6 +254,11 @@ func (w *work) whole(v event.Value, in masking.Value, pl *place, form masking.Fo
 func maskedBefore(s string, form masking.Form) bool {
 	switch form {
 	case masking.Any, masking.Text:
+		if masking.MaskedUUID(s) {
+			return true
+		}
+	case masking.UUID:
+		return masking.MaskedUUID(s)
 	case masking.EmailAddress:
 		if !strings.HasSuffix(s, ".invalid") {
 			return false
