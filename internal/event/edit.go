@@ -140,6 +140,14 @@ func (e *Event) Sealed() string {
 	return ""
 }
 
+// Reread reads the record again: what was changed in it by other means than the Event's, such as a Value's kind, is seen then.
+func (e *Event) Reread() {
+	r := Reader{tenant: e.Tenant, source: e.Source, hasSource: true}
+	r.ev.Resource = e.Resource
+	r.read(e.rec.lr)
+	*e = r.ev
+}
+
 // SetText makes the value a text.
 func (v Value) SetText(s string) { v.of.SetStr(s) }
 

@@ -34,6 +34,7 @@ func (w *work) holdBack(e *event.Event, cause error, sealed bool) {
 			}
 		}
 	} else if w.p.cfg.SealFailed {
+		e.Reread()                // some values may be masked already
 		text, _ = w.sealedText(e) // without it the values are gone, which is what is promised then
 	}
 	e.Strip(func(key string) bool { return id && key == event.FieldID })

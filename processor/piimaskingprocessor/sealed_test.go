@@ -63,3 +63,26 @@ func TestASealedTextIsLeftOnlyWhereOneStands(t *testing.T) {
 	f(`{"event.sealed":"`+text+`"}`, false)
 	f(`{"event.failure.stage":"validation","note":"`+text+`"}`, false)
 }
+
+func TestWhatIsSealedOfAnEventThatCannotBeMaskedIsAsFarAsItCame(t *testing.T) {
+	private, err := seal.Generate("r1")
+	require.NoError(t, err)
+	store := newTestStore(t)
+	store.ring, store.repair = ringWithout{store.ring}, private.Public()
+	ld := oneEvent(t, "signed_up", "{}")
+	attributes := recordOf(ld).Attributes()
+	attributes.PutInt("age", 37)
+	attributes.PutInt("jane@example.com", 38)
+	attributes.PutStr("email", "jane@example.com")
+	attributes.PutInt("n", 39)
+	recordOf(ld).SetSeverityText("of +49 1512 3456789")
+	process(t, hostOf(nil, store), ld, func(c *Config) {
+		withKeys(c)
+		c.SealFailed = true
+		c.Names.Rules = []NameRule{{Keys: []string{"age"}, Class: "age"}}
+	})
+	text, _ := recordOf(ld).Attributes().Get("event.sealed")
+	plain, err := private.Open(text.Str())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"event_name":"signed_up","properties":{"age":"[age]","jane@example.com":38,"email":"jane@example.com","n":39},"context":{"log.severity_text":"of [phone]"}}`, string(plain))
+}

@@ -147,6 +147,7 @@ func subjectOf(e *event.Event) (subjectkey.Subject, bool) {
 // event masks one event, or holds it back.
 func (w *work) event(e *event.Event, snapshot *schema.Snapshot) {
 	w.schema, w.tags, w.hits, w.wrong, w.deep = nil, tags{}, 0, nil, false
+	w.findings, w.edits = w.findings[:0], w.edits[:0] // whatever a panic has left
 	w.target = masking.Target{Tenant: e.Tenant}
 	if w.people != nil {
 		if s, named := subjectOf(e); named {
