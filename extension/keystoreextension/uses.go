@@ -101,14 +101,18 @@ func (a *admin) erase(ctx context.Context, r *http.Request, u *use) (any, error)
 		return nil, errSubjectsOff
 	}
 	if q.Subject == "" || len(q.Subject) > maxSubject {
-		return nil, invalid("subject: must have 1 to %d bytes: the user ID, or the anonymous ID, as events have it", maxSubject)
+		return nil, invalid("subject: must have 1 to %d bytes: the user ID, or the anonymous ID, as events have it, or an er_ value", maxSubject)
 	}
-	who := subjectkey.Subject{Tenant: q.Tenant, ID: q.Subject}
-	u.subject = a.store.subjects.Handle(who).String()
+	// An ID that was masked itself stands in the tables as a pseudonym, and the key is that of the ID. What names it is an er_ value.
+	handle, ok := masking.HandleOf(q.Subject)
+	if !ok {
+		handle = a.store.subjects.Handle(subjectkey.Subject{Tenant: q.Tenant, ID: q.Subject})
+	}
+	u.subject = handle.String()
 	if err := a.store.record(u.record(audit.Erased, "begun")); err != nil {
 		return nil, a.unrecorded(u, err)
 	}
-	e, err := a.store.subjects.Erase(ctx, who)
+	e, err := a.store.subjects.EraseHandle(ctx, handle)
 	if err != nil && e.At.IsZero() {
 		return nil, err
 	}

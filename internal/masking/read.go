@@ -69,10 +69,20 @@ func (r Reader) token(text, tenant string) (string, Meta, error) {
 	return string(plain), meta, nil
 }
 
+// HandleOf returns the handle of the person whose key text, an erasable value and nothing else, was made with.
+func HandleOf(text string) (h subjectkey.Handle, ok bool) {
+	const at = len(erasablePrefix)
+	if n := Masked(text); n == 0 || n != len(text) || text[:at] != erasablePrefix {
+		return h, false
+	}
+	_, err := base32Text.Decode(h[:], []byte(text[at:at+bits128]))
+	return h, err == nil
+}
+
 func (r Reader) erasable(text string) (string, Meta, error) {
 	meta := Meta{Kind: Erasable}
-	const at = len(erasablePrefix)
-	if _, err := base32Text.Decode(meta.Handle[:], []byte(text[at:at+bits128])); err != nil {
+	var ok bool
+	if meta.Handle, ok = HandleOf(text); !ok {
 		return "", meta, ErrForged
 	}
 	if r.Find == nil {

@@ -15,7 +15,8 @@ func eraseCommand() command {
 		name:    "erase",
 		summary: "Have persons forgotten: destroy their keys, for good",
 		usage:   "--admin URL --token-file FILE --purpose WHY [--tenant T] SUBJECT…",
-		about: `A subject is a user ID or an anonymous ID, as events have it. What was written under its key cannot be read any more,
+		about: `A subject is a user ID or an anonymous ID, as events have it when they come; or an er_ value of the person, where all
+that is known of the ID is its pseudonym in the tables. What was written under its key cannot be read any more,
 wherever it is, and its later events are suppressed. Nothing can undo it; asking again changes nothing.`,
 		flags: func(s *session, f *flag.FlagSet) func([]string) error {
 			a := adminFlags(f)

@@ -19,7 +19,11 @@ func (k *Keys) Erase(ctx context.Context, s Subject) (Erasure, error) {
 	if s.ID == "" {
 		return Erasure{}, fmt.Errorf("erasing: %w", ErrNobody)
 	}
-	h := k.Handle(s)
+	return k.EraseHandle(ctx, k.Handle(s))
+}
+
+// EraseHandle is Erase of the subject that values name: whoever has one of them need not know under which ID its events came.
+func (k *Keys) EraseHandle(ctx context.Context, h Handle) (Erasure, error) {
 	p, err := k.claim(ctx, h)
 	if err != nil {
 		return Erasure{}, fmt.Errorf("erasing: %w", err)
