@@ -62,6 +62,9 @@ type jsonReader struct {
 	b     strings.Builder
 
 	depth   int
+	above   []string // keys of the containers around, the first ones of many; for patterns with levels
+	depths  []int    // of those containers
+	name    string   // of key
 	key     *keyPlan // of the value that is due; nil in an array and at the top
 	masked  int      // depth of the container whose values are all of class; 0 is none
 	ignored int      // likewise, whose values are left as they are
@@ -69,6 +72,9 @@ type jsonReader struct {
 	rule    string
 	changed bool
 }
+
+// maxAbove bounds the levels that patterns see: deeper keys are compared alone.
+const maxAbove = 64
 
 // jsonText masks the values of JSON in a text, by their keys and by value, and what stands before, between and behind. The first JSON
 // begins at start.
@@ -90,6 +96,7 @@ func (w *work) jsonText(s string, start int, pl *place, level int) (edited, erro
 		}
 		i = end
 		r.depth, r.key, r.masked, r.ignored = 0, nil, 0, 0
+		r.above, r.depths = r.above[:0], r.depths[:0]
 		for i < len(s) {
 			next, err := r.token(i)
 			if err != nil {
@@ -123,6 +130,9 @@ func (r *jsonReader) token(i int) (int, error) {
 		if r.ignored == 0 && r.key != nil && r.key.ignore {
 			r.ignored = r.depth
 		}
+		if r.key != nil && r.w.p.paths && len(r.above) < maxAbove {
+			r.above, r.depths = append(r.above, r.name), append(r.depths, r.depth)
+		}
 		if r.s[i] == '{' {
 			r.key = nil
 		}
@@ -133,6 +143,9 @@ func (r *jsonReader) token(i int) (int, error) {
 		}
 		if r.ignored == r.depth {
 			r.ignored = 0
+		}
+		if n := len(r.depths); n > 0 && r.depths[n-1] == r.depth {
+			r.above, r.depths = r.above[:n-1], r.depths[:n-1]
 		}
 		r.depth--
 		r.key = nil
@@ -202,7 +215,7 @@ func (r *jsonReader) value(content, class, rule string) (edited, error) {
 
 // member takes up a key.
 func (r *jsonReader) member(from, to int, key string) error {
-	r.key = r.w.plans.of(nil, key)
+	r.name, r.key = key, r.w.plans.of(r.above, key)
 	if !r.key.dirty {
 		return nil
 	}

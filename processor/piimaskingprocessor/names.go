@@ -239,14 +239,21 @@ func newPattern(text string) pattern {
 	return p
 }
 
-// match compares a normal key or path.
+// match compares a normal key or path, and what is left of a path without the first levels: a pattern holds at any depth.
 func (p *pattern) match(normal string) bool {
 	if !p.path {
-		if at := strings.LastIndexByte(normal, '.'); at >= 0 && p.glob(normal[at+1:]) {
+		return p.glob(normal[strings.LastIndexByte(normal, '.')+1:]) || p.glob(normal)
+	}
+	for {
+		if p.glob(normal) {
 			return true
 		}
+		at := strings.IndexByte(normal, '.')
+		if at < 0 {
+			return false
+		}
+		normal = normal[at+1:]
 	}
-	return p.glob(normal)
 }
 
 func (p *pattern) glob(s string) bool {

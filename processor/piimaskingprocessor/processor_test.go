@@ -218,6 +218,11 @@ func TestConfiguredNamesGoBeforeTheBuiltInOnes(t *testing.T) {
 	f(rule("ref", "customer.*"), `{"customer":{"id":"c1"},"other":{"id":"c1"}}`, `{"customer":{"id":"[ref]"},"other":{"id":"c1"}}`)
 	f(rule("ref", "customer.*"), `{"customer.id":"c1","id":"c1"}`, `{"customer.id":"[ref]","id":"c1"}`)
 	f(rule("ref", "customer data.*"), `{"customer data":{"id":"c1"},"other":{"id":"c1"}}`, `{"customer data":{"id":"[ref]"},"other":{"id":"c1"}}`)
+	// At any depth, and in JSON.
+	f(rule("ref", "customer.*"), `{"a":{"b":[{"customer":{"x":{"id":"c1"}}}],"id":"c1"}}`, `{"a":{"b":[{"customer":{"x":{"id":"[ref]"}}}],"id":"c1"}}`)
+	f(rule("ref", "customer.id"), `{"j":"{\"customer\":{\"x\":{\"id\":1},\"id\":1,\"l\":[{\"id\":1}]},\"id\":1}"}`,
+		`{"j":"{\"customer\":{\"x\":{\"id\":1},\"id\":\"[ref]\",\"l\":[{\"id\":1}]},\"id\":1}"}`)
+	f(rule("ref", "customer.*"), `{"j":"[{\"customer\":[{\"x\":\"c1\"}]},{\"x\":\"c1\"}]"}`, `{"j":"[{\"customer\":[{\"x\":\"[ref]\"}]},{\"x\":\"c1\"}]"}`)
 	// What one key is says nothing of another one that reads alike with those above it.
 	f(rule("ref", "customer.*"), `{"a@example":{"com":1},"a@example.com":1}`, `{"a@example":{"com":1},"[email]":1}`)
 	f(rule("who", "user.id"), `{"user.id":"u1"}`, `{"user.id":null}`) // without keys nothing tells two apart

@@ -93,8 +93,8 @@ type counters struct {
 	mu     sync.Mutex // guards what is below: batches come from many goroutines
 	values map[hit]metric.MeasurementOption
 	events map[outcome]metric.MeasurementOption
-	fields map[string]bool // those told apart
-	since  map[hit]int64   // what the audit log was not told yet
+	fields [2]map[string]bool // those told apart: of tags, and of all else that a sender can name
+	since  map[hit]int64      // what the audit log was not told yet
 }
 
 func newCounters(set component.TelemetrySettings, dryRun bool) (*counters, error) {
@@ -108,7 +108,7 @@ func newCounters(set component.TelemetrySettings, dryRun bool) (*counters, error
 	}
 	return &counters{
 		telemetry: telemetry, mode: attribute.String("mode", mode), values: map[hit]metric.MeasurementOption{},
-		events: map[outcome]metric.MeasurementOption{}, fields: map[string]bool{}, since: map[hit]int64{},
+		events: map[outcome]metric.MeasurementOption{}, fields: [2]map[string]bool{{}, {}}, since: map[hit]int64{},
 	}, nil
 }
 
@@ -116,11 +116,15 @@ func (c *counters) add(ctx context.Context, t *tally) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for h, n := range t.hits {
-		if !c.fields[h.field] {
-			if len(c.fields) >= maxFields {
+		fields := c.fields[1]
+		if h.rule == "schema" {
+			fields = c.fields[0]
+		}
+		if !fields[h.field] {
+			if len(fields) >= maxFields {
 				h.field = otherField
 			}
-			c.fields[h.field] = true
+			fields[h.field] = true
 		}
 		option := c.values[h]
 		if option == nil {
