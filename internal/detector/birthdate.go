@@ -52,7 +52,7 @@ func (s *scanner) date(p *phrase, g int) (to, groups int) {
 
 // birth records [start, end), a date, where the key or the words before it say that it is of birth.
 func (s *scanner) birth(start, end int) int {
-	if s.hint&hintBirth == 0 && s.near(start)&hintBirth == 0 && (s.nearHint&hintClasses != 0 || s.after(end, 3)&hintBirth == 0) {
+	if s.hint&hintBirth == 0 && s.near(start)&hintBirth == 0 && (s.nearHint != 0 || s.after(end, 3)&hintBirth == 0) {
 		return 0
 	}
 	return s.emit(start, end, BirthDate, ruleBirth)

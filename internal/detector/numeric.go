@@ -332,6 +332,9 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 			return to, 0
 		}
 	}
+	if p.n == 1 && s.inPath(p.from(0), p.to(0)) {
+		return 0, 1
+	}
 	if s.wants(hintNationalID) && quad == 0 {
 		if to := s.bareID(p, g); to > 0 {
 			return to, 0
@@ -343,6 +346,11 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 		}
 	}
 	return 0, max(1, quad)
+}
+
+// inPath says that [start, end) is a part of a path: "/orders/1234567890/items".
+func (s *scanner) inPath(start, end int) bool {
+	return start > 0 && end < len(s.text) && s.text[start-1] == '/' && s.text[end] == '/'
 }
 
 // run is how many groups from g on have c between them.
