@@ -63,14 +63,44 @@ type jsonReader struct {
 
 	depth   int
 	above   []string // keys of the containers around, the first ones of many; for patterns with levels
-	depths  []int    // of those containers
+	holders []holder // of those containers
 	name    string   // of key
+	of      string   // class of the value that is due by key or, in somebody's object, by both
 	key     *keyPlan // of the value that is due; nil in an array and at the top
 	masked  int      // depth of the container whose values are all of class; 0 is none
 	ignored int      // likewise, whose values are left as they are
 	class   string
 	rule    string
 	changed bool
+}
+
+// holder is a container around.
+type holder struct {
+	depth  int
+	array  bool
+	person bool // what is in it is somebody's
+}
+
+// has says whether it is an array at that depth: its elements have no key of their own.
+func (h holder) has(depth int) bool { return h.array && h.depth == depth }
+
+// holder is the innermost container that has a key.
+func (r *jsonReader) holder() holder {
+	if n := len(r.holders); n > 0 {
+		return r.holders[n-1]
+	}
+	return holder{}
+}
+
+// byKey is what the key says of the value, in the object that it stands in.
+func (r *jsonReader) byKey() (class, rule string) {
+	switch {
+	case r.key == nil:
+		return "", ""
+	case r.of != "":
+		return r.of, "name"
+	}
+	return r.key.class, r.key.rule
 }
 
 // maxAbove bounds the levels that patterns see: deeper keys are compared alone.
@@ -96,7 +126,7 @@ func (w *work) jsonText(s string, start int, pl *place, level int) (edited, erro
 		}
 		i = end
 		r.depth, r.key, r.masked, r.ignored = 0, nil, 0, 0
-		r.above, r.depths = r.above[:0], r.depths[:0]
+		r.above, r.holders = r.above[:0], r.holders[:0]
 		for i < len(s) {
 			next, err := r.token(i)
 			if err != nil {
@@ -124,14 +154,14 @@ func (r *jsonReader) token(i int) (int, error) {
 		return i + 1, nil
 	case '{', '[':
 		r.depth++
-		if r.key != nil && r.key.class != "" && r.masked == 0 {
-			r.masked, r.class, r.rule = r.depth, r.key.class, r.key.rule
+		if class, rule := r.byKey(); class != "" && r.masked == 0 {
+			r.masked, r.class, r.rule = r.depth, class, rule
 		}
 		if r.ignored == 0 && r.key != nil && r.key.ignore {
 			r.ignored = r.depth
 		}
-		if r.key != nil && r.w.p.paths && len(r.above) < maxAbove {
-			r.above, r.depths = append(r.above, r.name), append(r.depths, r.depth)
+		if r.key != nil && len(r.above) < maxAbove && (r.w.p.paths || r.key.person) && !r.holder().has(r.depth-1) {
+			r.above, r.holders = append(r.above, r.name), append(r.holders, holder{r.depth, r.s[i] == '[', r.key.person})
 		}
 		if r.s[i] == '{' {
 			r.key = nil
@@ -144,8 +174,8 @@ func (r *jsonReader) token(i int) (int, error) {
 		if r.ignored == r.depth {
 			r.ignored = 0
 		}
-		if n := len(r.depths); n > 0 && r.depths[n-1] == r.depth {
-			r.above, r.depths = r.above[:n-1], r.depths[:n-1]
+		if n := len(r.holders); r.holder().depth == r.depth && n > 0 {
+			r.above, r.holders = r.above[:n-1], r.holders[:n-1]
 		}
 		r.depth--
 		r.key = nil
@@ -215,7 +245,10 @@ func (r *jsonReader) value(content, class, rule string) (edited, error) {
 
 // member takes up a key.
 func (r *jsonReader) member(from, to int, key string) error {
-	r.name, r.key = key, r.w.plans.of(r.above, key)
+	r.name, r.key, r.of = key, r.w.plans.of(r.above, key), ""
+	if h := r.holder(); h.person && (h.depth == r.depth || h.has(r.depth-1)) {
+		r.of = r.key.member
+	}
 	if !r.key.dirty {
 		return nil
 	}
@@ -276,8 +309,8 @@ func (r *jsonReader) ignores() bool { return r.ignored > 0 || r.key != nil && r.
 
 // classHere is what key or container say of the value.
 func (r *jsonReader) classHere() (class, rule string) {
-	if r.key != nil && r.key.class != "" {
-		return r.key.class, r.key.rule
+	if class, rule = r.byKey(); class != "" {
+		return class, rule
 	}
 	if r.masked > 0 {
 		return r.class, r.rule

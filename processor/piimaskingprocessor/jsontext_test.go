@@ -36,6 +36,9 @@ func TestJSONIsReadWhereverItStandsAndAsItIsWritten(t *testing.T) {
 	f(`{'say': "it's ann@example.com", 'x': 'ann\x40example.com'}`, `{'say': "it's [email]", 'x': "[email]"}`)
 	f(`{"x":"{\"first_name\":\"Jane\"}"}`, `{"x":"{\"first_name\":\"[name]\"}"}`)
 	f(`{"x":"it said {\"first_name\":\"Jane\"} twice"}`, `{"x":"it said {\"first_name\":\"[name]\"} twice"}`)
+	// In an object that is somebody's, as in one that is no text.
+	f(`{"user":{"id":7,"name":"Jane"},"product":{"name":"Shoe"},"name":"x"}`, `{"user":{"id":7,"name":"[name]"},"product":{"name":"Shoe"},"name":"x"}`)
+	f(`{"customer":[{"name":"Jane","shop":{"name":"x"}},{"name":"Joe"}],"name":"x"}`, `{"customer":[{"name":"[name]","shop":{"name":"x"}},{"name":"[name]"}],"name":"x"}`)
 	// What is to be left alone is.
 	f(`{"support_email":"help@example.com","email":"x"}`, `{"support_email":"help@example.com","email":"[email]"}`)
 	f(`{"support_email":{"of":["help@example.com",4111111111111111]},"x":"ann@example.com"}`, `{"support_email":{"of":["help@example.com",4111111111111111]},"x":"[email]"}`)
