@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -49,6 +50,8 @@ type keyStore struct {
 
 	mu       sync.Mutex        // guards problems; any goroutine
 	problems map[string]string // by what they are of; see report
+
+	unwrapped atomic.Bool // wrapping persons' keys anew has failed, and is to be tried again; any goroutine
 
 	rewrap chan struct{} // has room for one: that persons' keys are to be wrapped anew
 	cancel context.CancelFunc

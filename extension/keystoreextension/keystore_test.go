@@ -445,8 +445,15 @@ func (p *purgeFails) Purge(ctx context.Context, r ...state.KeyRange) error {
 }
 
 func TestAnErasureWhoseBytesAreStillThereIsCarriedOn(t *testing.T) {
+	for _, interval := range []time.Duration{defaultReloadInterval, 0} { // 0: nothing is read anew
+		t.Run(interval.String(), func(t *testing.T) { carriesErasureOn(t, interval) })
+	}
+}
+
+func carriesErasureOn(t *testing.T, interval time.Duration) {
+	t.Helper()
 	c := configured(t, 1)
-	c.Subjects.Enabled = true
+	c.Subjects.Enabled, c.ReloadInterval = true, interval
 	store := &purgeFails{Pebble: memStore(t, vfs.NewMem())}
 	w := start(t, c, store)
 	require.NoError(t, w.Subjects().Keys(t.Context(), []subjectkey.Subject{{ID: "a"}}, make([]*subjectkey.Key, 1)))
@@ -464,6 +471,28 @@ func TestAnErasureWhoseBytesAreStillThereIsCarriedOn(t *testing.T) {
 	status, _ = w.host.status()
 	require.Equal(t, componentstatus.StatusOK, status)
 	require.Zero(t, w.metric("key_store_unpurged_erasures"))
+}
+
+func TestKeysThatCouldNotBeWrappedAnewAreTriedAgain(t *testing.T) {
+	c := configured(t, 2)
+	c.Subjects.Enabled = true
+	store := &purgeFails{Pebble: memStore(t, vfs.NewMem())}
+	w := start(t, c, store)
+	require.NoError(t, w.Subjects().Keys(t.Context(), []subjectkey.Subject{{ID: "a"}}, make([]*subjectkey.Key, 1)))
+	store.err = errors.New("disk is full")
+	w.clock.Add(100)
+	w.look()
+	<-w.wraps
+	status, text := w.host.status()
+	require.Equal(t, componentstatus.StatusRecoverableError, status)
+	require.Contains(t, text, "disk is full")
+	store.err = nil
+	w.look()
+	<-w.wraps
+	status, _ = w.host.status()
+	require.Equal(t, componentstatus.StatusOK, status)
+	w.look()
+	require.Empty(t, w.wraps, "it is done")
 }
 
 // tokenOf masks a value as pii_masking does.

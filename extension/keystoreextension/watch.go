@@ -47,10 +47,13 @@ func (s *keyStore) watch(ctx context.Context) {
 			}
 		})
 	}
-	if s.cfg.ReloadInterval == 0 {
-		return
+	every, reload := s.cfg.ReloadInterval, true
+	if every == 0 { // what is left of erasures is tried again all the same
+		if every, reload = defaultReloadInterval, false; s.subjects == nil {
+			return
+		}
 	}
-	ticks, stop := s.newTicker(s.cfg.ReloadInterval)
+	ticks, stop := s.newTicker(every)
 	s.work.Go(func() {
 		defer stop()
 		for {
@@ -58,7 +61,10 @@ func (s *keyStore) watch(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-ticks:
-				s.look(ctx)
+				if reload {
+					s.look(ctx)
+				}
+				s.finish(ctx)
 				s.looked()
 			}
 		}
@@ -77,6 +83,13 @@ func (s *keyStore) look(ctx context.Context) {
 	s.report(ofSources, err)
 	if s.admin != nil {
 		s.report(ofTokens, s.admin.reload())
+	}
+}
+
+// finish tries again what a full disk has kept from being done.
+func (s *keyStore) finish(ctx context.Context) {
+	if s.unwrapped.Load() {
+		s.wantRewrap()
 	}
 	if s.subjects != nil && s.subjects.Unpurged() > 0 {
 		limited, cancel := context.WithTimeout(ctx, purgeTimeout)
@@ -125,6 +138,8 @@ func (s *keyStore) wrapAnew(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // the next start goes on
 	}
+	// What lacks a key waits for the key.
+	s.unwrapped.Store(err != nil && !errors.Is(err, keyring.ErrNoKey))
 	s.report(ofRewrap, err)
 	if n == 0 {
 		return

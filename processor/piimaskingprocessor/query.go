@@ -170,7 +170,7 @@ const maxUnescaped = 3
 // unescaped reads what is written in percents, and how often that was so; in a form '+' is a blank. What is no such sequence stands for
 // itself: a URL that was cut off somewhere ends in half of one.
 func unescaped(s string, form bool) (plain string, times int) {
-	if form && strings.IndexByte(s, '+') >= 0 {
+	if form && strings.IndexByte(s, '+') >= 0 && (strings.IndexByte(s, '%') >= 0 || hasDigits(s)) {
 		s = withBlanks(s)
 	}
 	for times < maxUnescaped {
@@ -182,6 +182,20 @@ func unescaped(s string, form bool) (plain string, times int) {
 		times++
 	}
 	return s, times
+}
+
+// hasDigits says whether there are enough for a number or a date: without them no detector cares whether words are apart by blanks or by
+// plus signs, and searches have words.
+func hasDigits(s string) bool {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= '0' && c <= '9' {
+			if n++; n == 4 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func unescapedOnce(s string) string {

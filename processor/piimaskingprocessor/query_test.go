@@ -14,6 +14,7 @@ import (
 
 // texts returns what becomes of a text in an attribute that says nothing of it.
 func texts(t *testing.T, change func(*Config)) func(string) string {
+	t.Helper()
 	p := started(t, hostOf(nil, nil), new(consumertest.LogsSink), change)
 	return func(text string) string {
 		ld := oneEvent(t, "e", "{}")

@@ -127,6 +127,10 @@ func hintFor(s string, hint detector.Hint) detector.Hint {
 	if !hint.Innocent() {
 		return hint
 	}
+	// What has no blank, as most IDs, is no prose.
+	if len(s) < 3*proseWords-1 || strings.IndexByte(s, ' ') < 0 {
+		return hint
+	}
 	words, letters := 0, 0
 	for i := 0; i <= len(s); i++ {
 		switch {
