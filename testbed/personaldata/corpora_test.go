@@ -69,6 +69,13 @@ func TestTheSameSeedMakesTheSameCorpus(t *testing.T) {
 	f(LibPhoneNumber)
 }
 
+// Faker draws times up to the clock's, and some locales from what is not seeded: the script stops the one and seeds the other.
+func TestTheSameSeedMakesTheSameFaker(t *testing.T) {
+	pythontest.Path(t)
+	f := func() string { return pythontest.Run(t, FakerScript, "3", "32") }
+	require.Equal(t, f(), f())
+}
+
 func TestFakerHasTwentyLocalesAndEveryKindOfValue(t *testing.T) {
 	locales, classes, without := map[string]bool{}, map[detector.Class]int{}, 0
 	for _, s := range fakerSamples(t) {
