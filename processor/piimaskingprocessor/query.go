@@ -184,12 +184,15 @@ func unescaped(s string, form bool) (plain string, times int) {
 	return s, times
 }
 
-// hasDigits says whether there are enough for a number or a date: without them no detector cares whether words are apart by blanks or by
+// hasDigits says whether there are enough for a number or a date, or an address: without them no detector cares whether words are apart by blanks or by
 // plus signs, and searches have words.
 func hasDigits(s string) bool {
 	n := 0
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c >= '0' && c <= '9' {
+		switch c := s[i]; {
+		case c == '@':
+			return true
+		case c >= '0' && c <= '9':
 			if n++; n == 4 {
 				return true
 			}

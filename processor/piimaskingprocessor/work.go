@@ -242,7 +242,10 @@ func (w *work) attribute(e *event.Event, key string, v event.Value, plan *keyPla
 		if tag := w.tags.class(); tag != "" {
 			pl.class, pl.rule, pl.exact = classOf(tag), "schema", true
 		}
-		pl.at, pl.property, pl.person = w.tags.member(key), true, plan.person
+		pl.property, pl.person = true, plan.person
+		if w.tags != (tags{}) {
+			pl.at = w.tags.member(key)
+		}
 		if plan.member != "" && e.Name == identify && w.schema == nil {
 			pl.class, pl.rule = plan.member, "name"
 		}
