@@ -19,7 +19,7 @@ func TestASealedTextHasNothingToFind(t *testing.T) {
 	require.NoError(t, err)
 	r := rand.New(rand.NewPCG(1, 9))
 	for i := range 5000 {
-		raw := make([]byte, 20+r.IntN(200))
+		raw := make([]byte, 49+r.IntN(200)) // a key, a byte and a tag at least
 		for k := range raw {
 			raw[k] = byte(r.Uint32())
 		}
@@ -32,5 +32,8 @@ func TestASealedTextHasNothingToFind(t *testing.T) {
 		require.Equal(t, "john@example.com", text[got[0].Start:got[0].End])
 	}
 	// What only begins alike is looked at.
-	require.Len(t, testDetector(t).Find(nil, "millrace-sealed:v2:john@example.com", 0), 1)
+	for _, text := range []string{"millrace-sealed:v2:john@example.com", "millrace-sealed:v1:john@example.com", "millrace-sealed:v1:r1:4111111111111111",
+		"millrace-sealed:v1:r1:+4915112345678 ", "millrace-sealed:v1:A:john@example.com", "millrace-sealed:v1::john@example.com"} {
+		require.Len(t, testDetector(t).Find(nil, text, 0), 1, text)
+	}
 }
