@@ -193,6 +193,9 @@ func (m *fileMap) restore(r *event.Restorer, cols []column, at rowPlace, raw *[]
 const rowOverhead = 200
 
 func (m *fileMap) restoreFailed(r *event.Restorer, cols []column, at rowPlace, raw *[]byte) (size int, reason string) {
+	if m.columnText(cols, m.stage) == event.StageReceive {
+		return 0, rowNotAnEvent // even where it reads like one: a sender who knows how could write an event of another's tenant
+	}
 	*raw = append((*raw)[:0], m.columnText(cols, m.raw)...)
 	d, err := r.AddRaw(*raw)
 	switch {
@@ -203,8 +206,6 @@ func (m *fileMap) restoreFailed(r *event.Restorer, cols []column, at rowPlace, r
 		return len(*raw) + rowOverhead, ""
 	case errors.Is(err, event.ErrSealed):
 		return 0, rowSealed
-	case m.columnText(cols, m.stage) == event.StageReceive:
-		return 0, rowNotAnEvent
 	}
 	return 0, rowRaw
 }
