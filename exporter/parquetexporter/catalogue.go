@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/internal/parquetfile"
 	"github.com/millrace/millrace/internal/state"
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // The catalogue is a file of JSON lines for each hour and writer: what was added and what was removed. The state store is
@@ -137,7 +138,7 @@ func (x *parquetExporter) writeHour(ctx context.Context, hour uint64) error {
 		content = append(append(content, l.text...), '\n')
 	}
 	local := x.partPath("catalogue" + fileSuffix)
-	if err := errors.Join(os.WriteFile(local, content, 0o600), syncFile(local)); err != nil {
+	if err := errors.Join(os.WriteFile(local, content, 0o600), syncedfile.Sync(local)); err != nil {
 		return err
 	}
 	if err := x.store.Put(ctx, x.cataloguePath(int64(hour)), local); err != nil {

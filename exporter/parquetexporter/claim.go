@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // ownerFile says for which state store a staging directory is: without that store nobody knows what in it counts, and without
@@ -50,7 +52,7 @@ func (x *parquetExporter) claimStaging(store string) error {
 	if err := os.WriteFile(file+".new", []byte(me), 0o600); err != nil {
 		return fmt.Errorf("staging.directory: %w", err)
 	}
-	if err := errors.Join(syncFile(file+".new"), os.Rename(file+".new", file), syncDir(dir)); err != nil {
+	if err := errors.Join(syncedfile.Sync(file+".new"), os.Rename(file+".new", file), syncedfile.Sync(dir)); err != nil {
 		return fmt.Errorf("staging.directory: %w", err)
 	}
 	return nil
@@ -80,12 +82,4 @@ func (x *parquetExporter) removeLeftovers() error {
 		return fmt.Errorf("staging.directory: %q is missing there, and has events that were acknowledged: bring it back, or give them up by removing the directory and giving the exporter another name", name)
 	}
 	return nil
-}
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/internal/parquetfile"
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // Suffixes of what the worker makes in the staging directory.
@@ -166,7 +167,7 @@ func (x *parquetExporter) seal(e *encoder, l *lot) error {
 	if err != nil {
 		return err
 	}
-	if err := syncDir(x.cfg.Staging.Directory); err != nil {
+	if err := syncedfile.Sync(x.cfg.Staging.Directory); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	failpoint.Reach(failpoint.PartWritten)

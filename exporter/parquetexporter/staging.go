@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // staging keeps pieces of rows in append-only segment files. It knows no more than where they are: which of them count is in
@@ -182,7 +184,7 @@ func (s *staging) roll() error {
 		return err
 	}
 	s.next++
-	if err := syncDir(s.dir); err != nil {
+	if err := syncedfile.Sync(s.dir); err != nil {
 		return errors.Join(err, file.Close(), os.Remove(seg.path))
 	}
 	seg.file = file
@@ -288,12 +290,4 @@ func (s *staging) staged() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // Options of Open.
@@ -131,19 +133,7 @@ func makeDirectory(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDirectory(filepath.Dir(dir))
-}
-
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil {
-		_ = d.Close()
-		return err
-	}
-	return d.Close()
+	return syncedfile.Sync(filepath.Dir(dir))
 }
 
 // days lists the days that there are files of, oldest first.
@@ -234,7 +224,7 @@ func (a *File) use(day string, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err := syncDirectory(a.dir); err != nil {
+	if err := syncedfile.Sync(a.dir); err != nil {
 		_ = f.Close()
 		return err
 	}

@@ -142,18 +142,7 @@ func (b Batch) Append(other Batch) {
 
 // Slice keeps only the events at positions [from, to).
 func (b Batch) Slice(from, to int) {
-	i := -1
-	if from == 0 && to >= b.Len() {
-		return
+	if from > 0 || to < b.Len() {
+		b.removeIf(func(i int) bool { return i < from || i >= to })
 	}
-	b.logs.ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
-		rl.ScopeLogs().RemoveIf(func(sl plog.ScopeLogs) bool {
-			sl.LogRecords().RemoveIf(func(plog.LogRecord) bool {
-				i++
-				return i < from || i >= to
-			})
-			return sl.LogRecords().Len() == 0
-		})
-		return rl.ScopeLogs().Len() == 0
-	})
 }

@@ -79,17 +79,25 @@ func (r *Reader) Next() *Event {
 // their Resource, so that what is derived from it can be kept.
 func (r *Reader) ResourceIndex() int { return r.resourceID }
 
-// Delete removes the events for which drop returns true.
-func (b Batch) Delete(drop func(*Event) bool) {
-	var r Reader
-	r.Reset(b)
+// DeleteAt removes the events at these positions, which rise.
+func (b Batch) DeleteAt(positions []int) {
+	b.removeIf(func(i int) bool {
+		if len(positions) == 0 || positions[0] != i {
+			return false
+		}
+		positions = positions[1:]
+		return true
+	})
+}
+
+// removeIf removes the events at the positions for which drop returns true, and what holds none then.
+func (b Batch) removeIf(drop func(i int) bool) {
+	i := -1
 	b.logs.ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
-		r.setResource(rl.Resource())
 		rl.ScopeLogs().RemoveIf(func(sl plog.ScopeLogs) bool {
-			r.ev.Resource.scope = sl.Scope()
-			sl.LogRecords().RemoveIf(func(lr plog.LogRecord) bool {
-				r.read(lr)
-				return drop(&r.ev)
+			sl.LogRecords().RemoveIf(func(plog.LogRecord) bool {
+				i++
+				return drop(i)
 			})
 			return sl.LogRecords().Len() == 0
 		})

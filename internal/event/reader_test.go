@@ -183,9 +183,9 @@ func TestDeleteRemovesTheChosenEventsAndEmptyGroups(t *testing.T) {
 		b.Add().SetName(name)
 	}
 	batch := b.Batch()
-	batch.Delete(func(e *Event) bool { return e.Name == "a" })
+	batch.DeleteAt([]int{0, 2})
 	assert.Equal(t, "b", readOne(t, batch.Logs()).Name)
-	batch.Delete(func(*Event) bool { return true })
+	batch.DeleteAt([]int{0})
 	assert.Zero(t, batch.Logs().ResourceLogs().Len())
 }
 

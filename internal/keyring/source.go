@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // Source has a key.
@@ -113,46 +115,19 @@ func (s *fileSource) generate() error {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return fmt.Errorf("making a key: %w", err)
 		}
-		if err := syncDir(filepath.Dir(folder)); err != nil {
-			return err
+		if err := syncedfile.Sync(filepath.Dir(folder)); err != nil {
+			return fmt.Errorf("syncing the folder of a new key: %w", err)
 		}
 	}
 	beside := fmt.Sprintf("%s.new-%d", s.path, os.Getpid())
 	defer func() { _ = os.Remove(beside) }()
-	if err := writeNew(beside, base64.StdEncoding.EncodeToString(secret)+"\n"); err != nil {
+	if err := syncedfile.Create(beside, base64.StdEncoding.EncodeToString(secret)+"\n", 0o600); err != nil {
 		return fmt.Errorf("making a key: %w", err)
 	}
 	if err := os.Link(beside, s.path); err != nil && !errors.Is(err, fs.ErrExist) { // else another process was faster
 		return fmt.Errorf("making a key: %w", err)
 	}
-	return syncDir(filepath.Dir(s.path))
-}
-
-func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	return err
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("syncing the folder of a new key: %w", err)
-	}
-	err = d.Sync()
-	if closing := d.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
+	if err := syncedfile.Sync(folder); err != nil {
 		return fmt.Errorf("syncing the folder of a new key: %w", err)
 	}
 	return nil

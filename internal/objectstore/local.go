@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // local is a directory. Every call opens it anew, so that one that was mounted again, or made again, is the one that is used.
@@ -281,12 +283,7 @@ func (l *local) makeDir(root *os.Root, dir string) (*os.File, error) {
 }
 
 func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer closeAll(f)
-	if err := f.Sync(); err != nil {
+	if err := syncedfile.Sync(dir); err != nil {
 		return fmt.Errorf("syncing directory %s: %w", dir, err)
 	}
 	return nil

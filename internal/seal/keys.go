@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/internal/keyring"
+	"github.com/millrace/millrace/internal/syncedfile"
 )
 
 // The texts of key files: "PREFIX:ID:BASE64" of the key and four bytes that tell a slip of the pen.
@@ -208,30 +209,10 @@ func (k *PrivateKey) Save(path string) error {
 func (k *PublicKey) Save(path string) error { return save(path, k.Text()+"\n", 0o644) }
 
 func save(path, text string, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
+	if err := syncedfile.Create(path, text, mode); err != nil {
 		return fmt.Errorf("writing repair key: %w", err)
 	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		_ = os.Remove(path) // a half of a key is none
-		return fmt.Errorf("writing repair key: %w", err)
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("writing repair key: %w", err)
-	}
-	err = d.Sync()
-	if closing := d.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
+	if err := syncedfile.Sync(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("writing repair key: %w", err)
 	}
 	return nil

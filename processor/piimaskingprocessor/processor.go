@@ -235,15 +235,7 @@ func (p *piiMasking) process(ctx context.Context, ld plog.Logs) (plog.Logs, erro
 	if len(w.suppressed) == w.events {
 		return ld, processorhelper.ErrSkipProcessingData
 	}
-	i, next := 0, 0
-	batch.Delete(func(*event.Event) bool {
-		drop := next < len(w.suppressed) && w.suppressed[next] == i
-		if drop {
-			next++
-		}
-		i++
-		return drop
-	})
+	batch.DeleteAt(w.suppressed)
 	return ld, nil
 }
 

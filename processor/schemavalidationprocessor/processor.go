@@ -126,14 +126,6 @@ func (p *schemaValidation) process(ctx context.Context, ld plog.Logs) (plog.Logs
 	if len(w.refused) == w.events {
 		return ld, processorhelper.ErrSkipProcessingData
 	}
-	i, next := 0, 0
-	batch.Delete(func(*event.Event) bool {
-		drop := next < len(w.refused) && w.refused[next] == i
-		if drop {
-			next++
-		}
-		i++
-		return drop
-	})
+	batch.DeleteAt(w.refused)
 	return ld, nil
 }
