@@ -3,7 +3,9 @@
 package checkdigit_test
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,7 +97,9 @@ func TestEthereumUnchecked(t *testing.T) {
 
 func TestEveryMadeUpWalletIsTakenAndItsMutantsAreNot(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
-	for name, generate := range checkdigittest.Generators() {
+	all := checkdigittest.Generators()
+	for _, name := range slices.Sorted(maps.Keys(all)) { // in order: a seed must mean the same values in every run
+		generate := all[name]
 		chain, isWallet := strings.CutPrefix(name, "wallet_")
 		if !isWallet {
 			continue

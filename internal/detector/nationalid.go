@@ -151,6 +151,15 @@ func (s *scanner) announced(c *surroundings, start, end int, r *checkdigit.Natio
 	return c.beside(r.Keywords) || c.named(r.Keywords)
 }
 
+// saysID says that the key or a word before start announces a national ID and none announces a card.
+func (s *scanner) saysID(start int) bool {
+	said := s.hint
+	if start > 0 {
+		said |= s.near(start)
+	}
+	return said&hintNationalID != 0 && said&hintCard == 0
+}
+
 // punctuatedID finds a national ID in its customary punctuation at group g.
 func (s *scanner) punctuatedID(p *phrase, g int) int {
 	if g == 0 && p.glued || g > 0 && (p.sep[g-1] == '-' || p.sep[g-1] == '.') {

@@ -328,6 +328,12 @@ func (s *scanner) number(p *phrase, g int) (to, skip int) {
 		return 0, max(1, quad)
 	}
 	if p.left >= 12 && p.size(g) >= 12 && s.wants(hintCard) {
+		// One run of digits can be both, check digits and all: then what is said of it decides.
+		if quad == 0 && s.wants(hintNationalID) && s.saysID(p.from(g)) {
+			if to := s.bareID(p, g); to > 0 {
+				return to, 0
+			}
+		}
 		if to := s.card(p, g); to > 0 {
 			return to, 0
 		}
