@@ -108,6 +108,8 @@ func (c *fakeCoordinator) RequestCheckpoint() {
 	c.requested++
 }
 
+func (c *fakeCoordinator) Partitions() uint32 { return 1 }
+
 func (c *fakeCoordinator) Committed(uint32) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

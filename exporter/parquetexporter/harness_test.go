@@ -179,6 +179,8 @@ type coordinator struct {
 	committed, checkpoint uint64
 }
 
+func (c *coordinator) Partitions() uint32 { return 1 }
+
 func (c *coordinator) Committed(uint32) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

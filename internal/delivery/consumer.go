@@ -293,6 +293,9 @@ func (c *Consumer) Committed(partition uint32) uint64 {
 	return c.committed[partition].Load()
 }
 
+// Partitions implements Coordinator.
+func (c *Consumer) Partitions() uint32 { return c.log.Partitions() }
+
 // Checkpoint implements Coordinator.
 func (c *Consumer) Checkpoint() uint64 {
 	c.mu.Lock()

@@ -25,6 +25,9 @@ type Delivery struct {
 	// FirstAppended and LastAppended are the append times of the first and the last record, as the log wrote them:
 	// processing time, non-decreasing along a partition, the same at every replay. Unix nanoseconds.
 	FirstAppended, LastAppended int64
+	// Runs cut the records of a range by append: each record's own append time is its processing time. In order; empty for
+	// an outbox batch.
+	Runs []Run
 	// Watermark is the emitting stage's, of an outbox batch: no later result of it is before this time. Unix nanoseconds.
 	Watermark int64
 
@@ -33,6 +36,12 @@ type Delivery struct {
 	mu      sync.Mutex // guards what is below; any goroutine of the call
 	claimed map[component.ID]bool
 	overlay []Overlay
+}
+
+// Run is records that were appended at once.
+type Run struct {
+	Records  int
+	Appended int64 // Unix nanoseconds
 }
 
 // InDoubt says whether an earlier attempt, of this process or one before, may have reached a sink.
@@ -59,6 +68,8 @@ type Coordinator interface {
 	Checkpoint() uint64
 	// RequestCheckpoint asks for one as soon as the deliveries under way are done. It does not wait.
 	RequestCheckpoint()
+	// Partitions of the log: each is an input of the first stage, whether events have come from it or not.
+	Partitions() uint32
 	// Committed is the first position of the partition that the last checkpoint has not passed: deliveries before it
 	// never come again.
 	Committed(partition uint32) uint64
@@ -175,8 +186,11 @@ type Overlay interface {
 	Discard()
 }
 
-// Snapshot is the component's keyspace as of the last checkpoint.
+// Snapshot is the component's keyspace as of the last checkpoint. It stays usable: what a later checkpoint wrote is then
+// in it. Any goroutine may call it.
 type Snapshot interface {
+	// Get returns a copy of the value, or false.
+	Get(key []byte) (value []byte, found bool, err error)
 	// Range calls f for every key with the prefix, in order. Key and value are f's until it returns.
 	Range(prefix []byte, f func(key, value []byte) error) error
 }

@@ -176,6 +176,11 @@ type keyspace struct {
 
 func (k keyspace) prefix() []byte { return k.c.keys.key("state", []byte(k.name)) }
 
+// Get implements Snapshot.
+func (k keyspace) Get(key []byte) ([]byte, bool, error) {
+	return k.c.store.Get(append(k.prefix(), key...))
+}
+
 // Range implements Snapshot.
 func (k keyspace) Range(prefix []byte, f func(key, value []byte) error) error {
 	root := k.prefix()

@@ -151,10 +151,11 @@ func (c *Consumer) attempt(p *partition) error {
 	id.Partition, id.First, id.Last = p.id, s.first, s.last
 	d := New(id, p.attempt, c)
 	d.Restored = s.restored
-	if d.FirstAppended, d.LastAppended, err = c.appended(p.id, s.first, s.last); err != nil {
+	if d.Runs, err = c.runs(p.id, s.first, s.last); err != nil {
 		c.noteFailure(p, err)
 		return err
 	}
+	d.FirstAppended, d.LastAppended = d.Runs[0].Appended, d.Runs[len(d.Runs)-1].Appended
 	if err := c.o.Next(NewContext(c.lifetime, d), ld); err != nil {
 		d.Discard()
 		s.restored = true
@@ -172,19 +173,25 @@ func (c *Consumer) attempt(p *partition) error {
 	return nil
 }
 
-// appended reads the append times of a range's first and last record.
-func (c *Consumer) appended(p uint32, first, last uint64) (from, to int64, err error) {
-	err = c.log.Scan(p, first, func(ch Chunk) bool {
-		if from == 0 {
-			from = ch.Appended
+// runs reads when the records of a range were appended. There is at least one.
+func (c *Consumer) runs(p uint32, first, last uint64) ([]Run, error) {
+	var runs []Run
+	err := c.log.Scan(p, first, func(ch Chunk) bool {
+		from, to := max(first, ch.First), min(last, ch.Last())
+		if n := len(runs); n > 0 && runs[n-1].Appended == ch.Appended {
+			runs[n-1].Records += int(to - from + 1)
+		} else {
+			runs = append(runs, Run{Records: int(to - from + 1), Appended: ch.Appended})
 		}
-		to = ch.Appended
 		return ch.Last() < last
 	})
-	if err != nil {
-		return 0, 0, fmt.Errorf("reading append times of partition %d: %w", p, err)
+	if err == nil && len(runs) == 0 {
+		err = ErrGone
 	}
-	return from, to, nil
+	if err != nil {
+		return nil, fmt.Errorf("reading append times of partition %d: %w", p, err)
+	}
+	return runs, nil
 }
 
 func (c *Consumer) noteFailure(p *partition, err error) {
