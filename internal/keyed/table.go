@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyed
+
+import (
+	"hash/maphash"
+)
+
+// seed differs from process to process, so that nobody can choose keys that meet.
+var seed = maphash.MakeSeed()
+
+// Hash of a key, for Find and Insert.
+func Hash(key []byte) uint64 { return maphash.Bytes(seed, key) }
+
+// Ref names an entry of a table until it is deleted.
+type Ref uint32
+
+// entry is what is known of a key beside its bytes.
+type entry struct {
+	block uint32
+	vlen  uint32
+	hash  uint32 // upper half
+	due   uint32 // the bucket of its timer; 0 without one
+	klen  uint16
+	flags uint8
+	_     uint8
+}
+
+const (
+	live    = 1 << iota
+	dirty   // in the table's list of what the next checkpoint writes
+	touched // the innermost journal has its old bytes, or its insertion
+)
+
+// slot of the index: linear probing from the upper bits of the hash.
+type slot struct {
+	hash uint32
+	ref  uint32 // plus one; 0 is empty
+}
+
+// Table maps keys to values. Views that it returns are valid until the next call that changes the table.
+type Table struct {
+	space *Space
+	part  *partition
+	name  string
+
+	index   []slot
+	shift   uint // of the upper half of a hash, to a slot
+	entries []entry
+	free    []Ref
+	n       int
+	arena   arena
+	timers  timers
+
+	dirty      []Ref
+	gone       []byte // keys deleted since the last checkpoint, each behind its length
+	dirtyBytes int
+	store      stored
+}
+
+// MaxKey is the longest key, in bytes.
+const MaxKey = 1<<16 - 1
+
+const minSlots = 8
+
+func newTable(s *Space, p *partition, name string) *Table {
+	t := &Table{space: s, part: p, name: name}
+	t.resizeIndex(minSlots)
+	return t
+}
+
+// Name of the table.
+func (t *Table) Name() string { return t.name }
+
+// Len is the number of entries in memory.
+func (t *Table) Len() int { return t.n }
+
+// Bytes that the table takes in memory.
+func (t *Table) Bytes() int {
+	return t.arena.bytes + 8*len(t.index) + 20*cap(t.entries) + 4*(cap(t.free)+cap(t.dirty)) + cap(t.gone) + t.timers.bytes()
+}
+
+func (t *Table) resizeIndex(n int) {
+	old := t.index
+	t.index = make([]slot, n)
+	t.shift = 32
+	for 1<<(32-t.shift) < n {
+		t.shift--
+	}
+	for _, s := range old {
+		if s.ref != 0 {
+			t.put(s)
+		}
+	}
+}
+
+func (t *Table) put(s slot) {
+	mask := uint32(len(t.index) - 1)
+	for i := s.hash >> t.shift; ; i++ {
+		if at := &t.index[i&mask]; at.ref == 0 {
+			*at = s
+			return
+		}
+	}
+}
+
+// Find returns the entry of the key.
+func (t *Table) Find(hash uint64, key []byte) (Ref, bool) {
+	h := uint32(hash >> 32)
+	mask := uint32(len(t.index) - 1)
+	for i := h >> t.shift; ; i++ {
+		s := t.index[i&mask]
+		if s.ref == 0 {
+			return 0, false
+		}
+		if s.hash == h && string(t.Key(Ref(s.ref-1))) == string(key) {
+			return Ref(s.ref - 1), true
+		}
+	}
+}
+
+// Prefetch brings the place of a hash near: a loop over many hides what memory takes. What it returns is to be kept, so that
+// the loop is not left out.
+func (t *Table) Prefetch(hash uint64) uint32 {
+	return t.index[uint32(hash>>32)>>t.shift].ref
+}
+
+// Insert adds a key that is not there, with a value of n zero bytes, and returns its entry. The key is at most MaxKey long.
+func (t *Table) Insert(hash uint64, key []byte, n int) Ref {
+	r := t.insert(uint32(hash>>32), key, n)
+	t.part.top().inserted(t, r)
+	t.mark(r)
+	return r
+}
+
+func (t *Table) insert(h uint32, key []byte, n int) Ref {
+	if (t.n+1)*8 > len(t.index)*7 {
+		t.resizeIndex(2 * len(t.index))
+	}
+	var r Ref
+	if k := len(t.free); k > 0 {
+		r, t.free = t.free[k-1], t.free[:k-1]
+	} else {
+		r = Ref(len(t.entries))
+		t.entries = append(t.entries, entry{})
+	}
+	size := len(key) + n
+	block := t.arena.alloc(size)
+	b := t.arena.get(block, size)
+	copy(b, key)
+	clear(b[len(key):])
+	t.entries[r] = entry{block: block, vlen: uint32(n), hash: h, klen: uint16(len(key)), flags: live}
+	t.put(slot{h, uint32(r) + 1})
+	t.n++
+	return r
+}
+
+// Key is a view of the entry's key.
+func (t *Table) Key(r Ref) []byte {
+	e := &t.entries[r]
+	return t.bytes(e)[:e.klen]
+}
+
+// Value is a view of the entry's value, not to be changed.
+func (t *Table) Value(r Ref) []byte {
+	e := &t.entries[r]
+	return t.bytes(e)[e.klen:]
+}
+
+func (t *Table) bytes(e *entry) []byte { return t.arena.get(e.block, int(e.klen)+int(e.vlen)) }
+
+// Edit returns the value to be changed in place.
+func (t *Table) Edit(r Ref) []byte {
+	e := &t.entries[r]
+	if e.flags&touched == 0 {
+		t.part.top().edited(t, r)
+	}
+	t.mark(r)
+	return t.bytes(e)[e.klen:]
+}
+
+// Resize gives the value another length, keeping what they have in common; what is added is zero. It returns the value to be changed in place.
+func (t *Table) Resize(r Ref, n int) []byte {
+	v := t.Edit(r)
+	if len(v) == n {
+		return v
+	}
+	return t.resize(r, n)
+}
+
+func (t *Table) resize(r Ref, n int) []byte {
+	e := &t.entries[r]
+	from, to := int(e.klen)+int(e.vlen), int(e.klen)+n
+	old := t.bytes(e)
+	if fromClass, _ := classOf(from); fromClass != firstOf(classOf(to)) {
+		block := t.arena.alloc(to)
+		b := t.arena.get(block, to)
+		copy(b, old[:min(from, to)])
+		t.arena.release(e.block, from)
+		e.block = block
+	}
+	e.vlen = uint32(n)
+	b := t.bytes(e)
+	if to > from {
+		clear(b[from:])
+	}
+	return b[e.klen:]
+}
+
+func firstOf(a, _ int) int { return a }
+
+// Delete removes the entry.
+func (t *Table) Delete(r Ref) {
+	t.part.top().deleting(t, r)
+	t.gone = appendText(t.gone, t.Key(r))
+	t.dirtyBytes += int(t.entries[r].klen) + 8
+	t.remove(r)
+}
+
+func (t *Table) remove(r Ref) {
+	e := &t.entries[r]
+	mask := uint32(len(t.index) - 1)
+	i := e.hash >> t.shift & mask
+	for t.index[i].ref != uint32(r)+1 {
+		i = (i + 1) & mask
+	}
+	// Those behind move up to where they are found without it.
+	for {
+		t.index[i] = slot{}
+		j := i
+		for {
+			j = (j + 1) & mask
+			s := t.index[j]
+			if s.ref == 0 {
+				t.release(r)
+				return
+			}
+			home := s.hash >> t.shift & mask
+			if (j-home)&mask >= (j-i)&mask {
+				t.index[i] = s
+				i = j
+				break
+			}
+		}
+	}
+}
+
+func (t *Table) release(r Ref) {
+	e := &t.entries[r]
+	t.arena.release(e.block, int(e.klen)+int(e.vlen))
+	*e = entry{}
+	t.free = append(t.free, r)
+	t.n--
+}
+
+// mark notes that the next checkpoint writes the entry.
+func (t *Table) mark(r Ref) {
+	e := &t.entries[r]
+	if e.flags&dirty == 0 {
+		e.flags |= dirty
+		t.dirty = append(t.dirty, r)
+		t.dirtyBytes += int(e.klen) + int(e.vlen) + 8
+	}
+}
+
+// All calls f for every entry in memory, in no order that means anything, until it returns false. f may edit the entry and delete
+// it, and no other.
+func (t *Table) All(f func(r Ref) bool) {
+	for r := range t.entries {
+		if t.entries[r].flags&live != 0 && !f(Ref(r)) {
+			return
+		}
+	}
+}
