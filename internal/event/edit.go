@@ -165,7 +165,7 @@ func (v Value) SetNull() { pcommon.NewValueEmpty().MoveTo(v.of) }
 
 // Sources calls yield for each resource of the batch, and for each scope in it, until it returns false.
 func (b Batch) Sources(yield func(Source) bool) {
-	for _, rl := range b.logs.ResourceLogs().All() {
+	for _, rl := range b.Logs().ResourceLogs().All() {
 		if !yield(Source{resource: rl}) {
 			return
 		}

@@ -79,7 +79,7 @@ func (e *Encoder) Encode(b Batch, n int, to []int) ([][]byte, error) {
 		e.parts[i] = encoded{b: e.parts[i].b[:0]}
 	}
 	i, resource, scope := 0, 0, 0
-	for _, rl := range b.logs.ResourceLogs().All() {
+	for _, rl := range b.Logs().ResourceLogs().All() {
 		resource++
 		e.resource = e.resource[:0]
 		for _, sl := range rl.ScopeLogs().All() {

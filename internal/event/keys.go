@@ -56,7 +56,7 @@ func (k Keys) SetID(id string) { k.lr.Attributes().PutStr(keyID, id) }
 // Each calls f for every event of the batch, in order, with its position.
 func (r *KeyReader) Each(b Batch, f func(i int, k Keys)) {
 	i := 0
-	for _, rl := range b.logs.ResourceLogs().All() {
+	for _, rl := range b.Logs().ResourceLogs().All() {
 		r.source.setResource(rl.Resource())
 		clear(r.resource)
 		for k, v := range rl.Resource().Attributes().All() {
@@ -104,7 +104,7 @@ func (b Batch) Split(n int, to []int) []Batch {
 	records := make([]plog.LogRecordSlice, n)
 	hasResource, hasScope := make([]int, n), make([]int, n)
 	i, resource, scope := 0, 0, 0
-	for _, rl := range b.logs.ResourceLogs().All() {
+	for _, rl := range b.Logs().ResourceLogs().All() {
 		resource++
 		for _, sl := range rl.ScopeLogs().All() {
 			scope++
@@ -131,13 +131,13 @@ func (b Batch) Split(n int, to []int) []Batch {
 			}
 		}
 	}
-	b.logs.ResourceLogs().RemoveIf(func(plog.ResourceLogs) bool { return true })
+	b.Logs().ResourceLogs().RemoveIf(func(plog.ResourceLogs) bool { return true })
 	return out
 }
 
 // Append moves the events of other to the end of the batch.
 func (b Batch) Append(other Batch) {
-	other.logs.ResourceLogs().MoveAndAppendTo(b.logs.ResourceLogs())
+	other.Logs().ResourceLogs().MoveAndAppendTo(b.Logs().ResourceLogs())
 }
 
 // Slice keeps only the events at positions [from, to).

@@ -10,7 +10,10 @@ import (
 )
 
 // Batch is an ordered set of events. It is a view: it owns nothing.
-type Batch struct{ logs plog.Logs }
+type Batch struct {
+	logs plog.Logs
+	raw  *rawBatch // in place of logs, or nil
+}
 
 // record is where an Event was read from; annotations are written there.
 type record struct{ lr plog.LogRecord }
@@ -19,10 +22,25 @@ type record struct{ lr plog.LogRecord }
 func FromLogs(ld plog.Logs) Batch { return Batch{logs: ld} }
 
 // Logs returns the batch as OTLP logs, annotations included.
-func (b Batch) Logs() plog.Logs { return b.logs }
+func (b Batch) Logs() plog.Logs {
+	if b.raw == nil {
+		return b.logs
+	}
+	ld, _ := b.Decode() // see Decode
+	return ld
+}
 
 // Len returns the number of events.
-func (b Batch) Len() int { return b.logs.LogRecordCount() }
+func (b Batch) Len() int {
+	if !b.IsRaw() {
+		return b.Logs().LogRecordCount()
+	}
+	n := 0
+	for _, c := range b.raw.chunks {
+		n += c.To - c.From
+	}
+	return n
+}
 
 // Reader walks the events of a batch. Its zero value is ready after Reset; one Reader can be used for many
 // batches, one goroutine at a time, and then allocates nothing for a flat event.
@@ -40,7 +58,7 @@ type Reader struct {
 // Reset starts at the first event of b.
 func (r *Reader) Reset(b Batch) {
 	props, context := r.ev.Properties[:0], r.ev.Context[:0]
-	*r = Reader{logs: b.logs, resource: -1, lastR: -1}
+	*r = Reader{logs: b.Logs(), resource: -1, lastR: -1}
 	r.ev.Properties, r.ev.Context = props, context
 }
 
@@ -93,7 +111,7 @@ func (b Batch) DeleteAt(positions []int) {
 // removeIf removes the events at the positions for which drop returns true, and what holds none then.
 func (b Batch) removeIf(drop func(i int) bool) {
 	i := -1
-	b.logs.ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
+	b.Logs().ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
 		rl.ScopeLogs().RemoveIf(func(sl plog.ScopeLogs) bool {
 			sl.LogRecords().RemoveIf(func(plog.LogRecord) bool {
 				i++

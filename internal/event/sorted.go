@@ -52,7 +52,7 @@ func (s *Sorted) Reset(b Batch) {
 	s.reader.Reset(b)
 	var last group
 	var number uint32
-	for _, rl := range b.logs.ResourceLogs().All() {
+	for _, rl := range b.Logs().ResourceLogs().All() {
 		s.reader.setResource(rl.Resource())
 		for _, sl := range rl.ScopeLogs().All() {
 			s.reader.ev.Resource.scope = sl.Scope()
