@@ -28,9 +28,22 @@ func BenchmarkEdit(b *testing.B) {
 			b.ResetTimer()
 			n := 0
 			j := s.Begin(0)
+			const ahead = 256
+			var hashes [ahead]uint64
+			var wanted [ahead]uint64
+			var near [ahead]uint32
+			sum := uint32(0)
 			for b.Loop() {
-				binary.LittleEndian.PutUint64(key, rng.Uint64N(uint64(keys)))
-				r, _ := t.Find(Hash(key), key)
+				if n%ahead == 0 {
+					for i := range wanted {
+						wanted[i] = rng.Uint64N(uint64(keys))
+						binary.LittleEndian.PutUint64(key, wanted[i])
+						hashes[i] = Hash(key)
+					}
+					sum += t.Prefetch(hashes[:], near[:])
+				}
+				binary.LittleEndian.PutUint64(key, wanted[n%ahead])
+				r, _ := t.Find(hashes[n%ahead], key)
 				t.Edit(r)[3]++
 				if n++; n%20_000 == 0 {
 					j.Publish()

@@ -119,10 +119,37 @@ func (t *Table) Find(hash uint64, key []byte) (Ref, bool) {
 	}
 }
 
-// Prefetch brings the place of a hash near: a loop over many hides what memory takes. What it returns is to be kept, so that
-// the loop is not left out.
-func (t *Table) Prefetch(hash uint64) uint32 {
-	return t.index[uint32(hash>>32)>>t.shift].ref
+// Prefetch brings the entries of these hashes near, in passes whose loads do not wait for one another: looking up a million keys at random
+// is waiting for memory, and so is most of it hidden. near is scratch of at least as many; what is returned is to be kept, so that
+// nothing of it is left out. Some hundred hashes at once are best.
+func (t *Table) Prefetch(hashes []uint64, near []uint32) uint32 {
+	near = near[:len(hashes)]
+	for i, h := range hashes {
+		near[i] = t.index[uint32(h>>32)>>t.shift].ref
+	}
+	mask := uint32(len(t.index) - 1)
+	for i, hash := range hashes {
+		h := uint32(hash >> 32)
+		at := h >> t.shift
+		s := t.index[at]
+		for s.ref != 0 && s.hash != h {
+			at++
+			s = t.index[at&mask]
+		}
+		near[i] = s.ref
+	}
+	sum := uint32(0)
+	for _, r := range near {
+		if r != 0 {
+			sum += t.entries[r-1].vlen
+		}
+	}
+	for _, r := range near {
+		if r != 0 {
+			sum += uint32(t.bytes(&t.entries[r-1])[0])
+		}
+	}
+	return sum
 }
 
 // Insert adds a key that is not there, with a value of n zero bytes, and returns its entry. The key is at most MaxKey long.
