@@ -147,7 +147,7 @@ func (m *maker) of(number int64) *Event {
 func (m *maker) person(e *Event) {
 	e.ID = lastPerson(e.Number) + firstID
 	e.Name = pick(m.rng, firstNames) + " " + pick(m.rng, lastNames)
-	e.EmailAddress = m.word(3, 7) + "@" + m.word(3, 5) + ".example"
+	e.EmailAddress = m.word(7) + "@" + m.word(5) + ".example"
 	e.CreditCard = m.digits() + " " + m.digits() + " " + m.digits() + " " + m.digits()
 	place := pick(m.rng, places)
 	e.City, e.State = place[0], place[1]
@@ -166,8 +166,8 @@ func (m *maker) auction(e *Event) {
 	// As long, on average, as the auctions in flight take to appear.
 	horizon := (m.timeOf(m.shuffled(e.Number)+m.cfg.InFlightAuctions*cycle/auctions) - e.Time) / millisecond
 	e.Expires = e.Time/millisecond + 1 + m.rng.Int64N(max(2*horizon, 1))
-	e.ItemName = m.word(3, 20)
-	e.Description = m.word(3, 100)
+	e.ItemName = m.word(20)
+	e.Description = m.word(100)
 	e.Reserve = e.InitialBid + m.price()
 	e.Extra = m.fill(48+len(e.ItemName)+len(e.Description), avgAuctionBytes)
 }
@@ -215,8 +215,8 @@ func (m *maker) digits() string {
 	return "0000"[len(n):] + n
 }
 
-// word is of least to most-1 small letters.
-func (m *maker) word(least, most int) string { return m.letters(least + m.rng.IntN(most-least)) }
+// word is of three to most-1 small letters.
+func (m *maker) word(most int) string { return m.letters(3 + m.rng.IntN(most-3)) }
 
 // fill returns what an event of that size lacks, give or take a fifth.
 func (m *maker) fill(size, average int) string {
