@@ -46,13 +46,13 @@ func Diff(columns []string, key int, want, got [][]string) string {
 			got = got[1:]
 		default:
 			altered++
-			line := "other       " + describe(columns[:key], want[0][:key])
+			parts := []string{"other       " + describe(columns[:key], want[0][:key])}
 			for i := key; i < len(columns); i++ {
 				if want[0][i] != got[0][i] {
-					line += fmt.Sprintf(" %s: want %s, got %s", columns[i], want[0][i], got[0][i])
+					parts = append(parts, fmt.Sprintf("%s: want %s, got %s", columns[i], want[0][i], got[0][i]))
 				}
 			}
-			lines = append(lines, line)
+			lines = append(lines, strings.Join(parts, " "))
 			want, got = want[1:], got[1:]
 		}
 	}
