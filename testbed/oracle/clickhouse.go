@@ -148,7 +148,7 @@ func (s SQL) Sessions(q SessionQuery) string {
 	if longest == 0 {
 		longest = 1 << 62
 	}
-	starts := fmt.Sprintf("SELECT key, run, arrayFold((starts, t) -> if(empty(starts) OR t - starts[-1] > %d, arrayPushBack(starts, t), starts), arraySort(groupArray(time)), emptyArrayInt64()) AS starts FROM (%s) GROUP BY key, run",
+	starts := fmt.Sprintf("SELECT key, run, arrayFold((starts, t) -> if(empty(starts) OR t - starts[-1] >= %d, arrayPushBack(starts, t), starts), arraySort(groupArray(time)), emptyArrayInt64()) AS starts FROM (%s) GROUP BY key, run",
 		longest, runs)
 	return fmt.Sprintf("SELECT key, arrayLast(s -> s <= time, starts) AS start, max(time) AS end%s FROM (%s) AS events INNER JOIN (%s) AS begun USING (key, run) GROUP BY key, run, start ORDER BY ALL",
 		list(q.Select), runs, starts)

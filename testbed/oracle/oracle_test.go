@@ -147,8 +147,8 @@ func TestSessions(t *testing.T) {
 	f(gap, "a0-5:2", "a0", "a5")             // from wherever they come
 	f(gap, "a3-3:2", "a3 a3")                // at one time
 	long := SessionRules{Gap: 10 * time.Second, MaxDuration: 15 * time.Second}
-	f(long, "a0-15:4 a20-30:3", "a0 a5 a10 a15 a20 a25 a30")
-	f(long, "a0-15:4 a20-30:3", "a30 a20 a10 a0 a25 a15 a5")
+	f(long, "a0-10:3 a15-25:3 a30-30:1", "a0 a5 a10 a15 a20 a25 a30")
+	f(long, "a0-10:3 a15-25:3 a30-30:1", "a30 a20 a10 a0 a25 a15 a5")
 	f(SessionRules{Gap: 2 * time.Hour, Midnight: zone}, "a82799-82799:1 a82800-82805:2", "a82799 a82800 a82805") // 23:00 UTC
 	cut := SessionRules{Gap: 10 * time.Second, Cut: func(_, e *Event) bool { return e.Int("n") == 2 }}
 	f(cut, "a0-1:2 a2-3:2", "a0 a1 a2 a3")

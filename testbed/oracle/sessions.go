@@ -13,7 +13,7 @@ import (
 type SessionRules struct {
 	// Gap is the longest time between two events in a row of one session.
 	Gap time.Duration
-	// MaxDuration is the longest time from a session's first event to its last. 0: no bound.
+	// MaxDuration is what a session is shorter than, from its first event to its last. 0: no bound.
 	MaxDuration time.Duration
 	// Midnight cuts where the day changes in this time zone. nil: it does not.
 	Midnight *time.Location
@@ -53,7 +53,7 @@ func Sessions(events []Event, rules SessionRules, key func(*Event) string) []Ses
 
 func (r *SessionRules) cuts(s *Session, before, e *Event) bool {
 	return e.Time-before.Time > int64(r.Gap) ||
-		r.MaxDuration > 0 && e.Time-s.Start > int64(r.MaxDuration) ||
+		r.MaxDuration > 0 && e.Time-s.Start >= int64(r.MaxDuration) ||
 		r.Midnight != nil && day(before.Time, r.Midnight) != day(e.Time, r.Midnight) ||
 		r.Cut != nil && r.Cut(before, e)
 }
@@ -62,3 +62,7 @@ func day(at int64, zone *time.Location) [3]int {
 	y, m, d := time.Unix(0, at).In(zone).Date()
 	return [3]int{y, int(m), d}
 }
+
+// Closed says whether a watermark, less the allowed lateness, has passed the session's last event by more than the gap: then no event that
+// counts can join it.
+func (s *Session) Closed(watermark int64, gap time.Duration) bool { return watermark > s.End+int64(gap) }
