@@ -32,8 +32,8 @@ type RowReader struct {
 	inside     []slot // the resource's, whose generation is resources
 	resources  uint64
 	members    []nested // by reference: where a value within a map lies
-	arena      []byte   // texts of numbers of one record
-	raw        rawReader
+	arena      []byte   // texts of numbers
+	last       []byte   // the resource that `inside` was read from, in OTLP bytes; nil if it was not
 
 	hasSource      bool
 	tenant, source string
@@ -56,7 +56,7 @@ func (f *Fields) Reader() *RowReader {
 }
 
 // Each calls f for every event of the batch in order, with its position in the batch, until it returns false. The Row
-// and all that is in it is the reader's own, valid within the call. An error is of OTLP bytes that are none: events before
+// and its Values are the reader's own, valid within the call; texts in them are valid as long as the batch is. An error is of OTLP bytes that are none: events before
 // the place were told.
 func (r *RowReader) Each(b Batch, f func(i int, row *Row) bool) error {
 	if b.IsRaw() {
@@ -143,7 +143,7 @@ func (r *RowReader) take(e *entry, s *slot, generation uint64, v Scalar, of nest
 	s.generation, s.value = generation, v
 }
 
-// text of a value, which does not outlive the record.
+// text of a value, which lives as long as it is held.
 func (r *RowReader) text(v Scalar) string {
 	if v.Kind != KindInt {
 		return v.ScalarText()
@@ -170,8 +170,13 @@ func (r *RowReader) endResource() {
 
 func (r *RowReader) beginRecord() {
 	r.generation++
-	r.arena = r.arena[:0]
+	if len(r.arena) > maxArena {
+		r.arena = nil // what was read lives on where it is
+	}
 }
+
+// maxArena is how many texts of numbers lie in one piece of memory.
+const maxArena = 64 << 10
 
 // finish makes the row of what was found.
 func (r *RowReader) finish(name string, time, received uint64) error {

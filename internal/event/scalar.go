@@ -152,7 +152,8 @@ func (n *nested) text(kind Kind) string {
 	case kind == KindBytes:
 		return base64.StdEncoding.EncodeToString(n.raw)
 	}
-	json, err := appendRawJSON(nil, kind, n.raw, 0)
+	v := rawValue{kind: kind, inside: n.raw}
+	json, err := v.appendJSON(nil, 0)
 	if err != nil {
 		return ""
 	}
