@@ -65,4 +65,6 @@ func day(at int64, zone *time.Location) [3]int {
 
 // Closed says whether a watermark, less the allowed lateness, has passed the session's last event by more than the gap: then no event that
 // counts can join it.
-func (s *Session) Closed(watermark int64, gap time.Duration) bool { return watermark > s.End+int64(gap) }
+func (s *Session) Closed(watermark int64, gap time.Duration) bool {
+	return watermark > s.End+int64(gap)
+}
