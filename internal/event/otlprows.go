@@ -255,11 +255,19 @@ func (r *RowReader) rawAttribute(m *matcher, slots []slot, generation uint64, b 
 				if len(key) == 0 {
 					return nil
 				}
-				first := m.table[placeOf(key)]
-				if first == 0 {
-					return nil
+				for at := m.table[placeOf(key)]; at != 0; {
+					e := &m.entries[at-1]
+					if e.key == string(key) {
+						var v rawValue
+						if err := v.add(b[start:end]); err != nil {
+							return err
+						}
+						r.rawTake(m, slots, generation, at, key, &v)
+						return nil
+					}
+					at = e.next
 				}
-				return r.rawMatch(m, slots, generation, first, key, b[start:end])
+				return nil
 			}
 		}
 	}
@@ -271,21 +279,7 @@ func (r *RowReader) rawAttribute(m *matcher, slots []slot, generation uint64, b 
 	return nil
 }
 
-// rawMatch compares the key with those that share its place in the table, and reads the value if one is the same.
-func (r *RowReader) rawMatch(m *matcher, slots []slot, generation uint64, first uint16, key, value []byte) error {
-	for at := first; at != 0; at = m.entries[at-1].next {
-		if m.entries[at-1].key == string(key) {
-			var v rawValue
-			if err := v.add(value); err != nil {
-				return err
-			}
-			r.rawTake(m, slots, generation, at, key, &v)
-			return nil
-		}
-	}
-	return nil
-}
-
+// rawTake gives the value to the entries of its key, of which `first` may be one.
 func (r *RowReader) rawTake(m *matcher, slots []slot, generation uint64, first uint16, key []byte, v *rawValue) {
 	for at := first; at != 0; at = m.entries[at-1].next {
 		if e := &m.entries[at-1]; e.key == string(key) {

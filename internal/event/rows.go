@@ -42,6 +42,7 @@ type RowReader struct {
 // slot is what was found of one entry.
 type slot struct {
 	generation uint64
+	full       bool // the value is not empty
 	value      Scalar
 	of         nested
 }
@@ -124,7 +125,7 @@ func scalarOf(v pcommon.Value) Scalar {
 // take keeps a value of an entry's key, if it is one that counts. v comes without what it lies in, which is `of`.
 func (r *RowReader) take(e *entry, s *slot, generation uint64, v Scalar, of nested) {
 	had := s.generation == generation
-	if had && e.use != useLast && !s.value.IsEmpty() || e.use == useMap && v.Kind != KindMap {
+	if had && e.use != useLast && s.full || e.use == useMap && v.Kind != KindMap {
 		return
 	}
 	if v.Kind >= KindBytes {
@@ -134,13 +135,14 @@ func (r *RowReader) take(e *entry, s *slot, generation uint64, v Scalar, of nest
 	if e.use == useText || e.use == useLast {
 		v = Scalar{Kind: KindString, Text: r.text(v)}
 	}
-	if v.IsEmpty() {
+	full := !v.IsEmpty()
+	if !full {
 		if had && e.use != useLast {
 			return
 		}
 		v = Scalar{Kind: v.Kind}
 	}
-	s.generation, s.value = generation, v
+	s.generation, s.full, s.value = generation, full, v
 }
 
 // text of a value, which lives as long as it is held.
@@ -209,12 +211,14 @@ func (r *RowReader) resolve(i int, out *Scalar) error {
 		case whatValue:
 			err = r.attribute(i, o, out)
 		case whatText:
-			*out = r.slot(o.slot)
-			if out.IsEmpty() {
-				*out = r.resourceSlot(o.inside)
+			if s := &r.record[o.slot]; s.generation == r.generation && s.full {
+				*out = s.value
+				return nil
 			}
-			if out.IsEmpty() {
-				*out = Scalar{}
+			*out = Scalar{}
+			if s := &r.inside[o.inside]; s.generation == r.resources && s.full {
+				*out = s.value
+				return nil
 			}
 		case whatName:
 			*out = stringOrEmpty(r.row.Name)
@@ -244,28 +248,16 @@ func (r *RowReader) resolve(i int, out *Scalar) error {
 	return nil
 }
 
-func (r *RowReader) slot(at int) Scalar {
-	if s := &r.record[at]; s.generation == r.generation {
-		return s.value
-	}
-	return Scalar{}
-}
-
-func (r *RowReader) resourceSlot(at int) Scalar {
-	if s := &r.inside[at]; s.generation == r.resources {
-		return s.value
-	}
-	return Scalar{}
-}
-
 // attribute finds an attribute of the record, else of the resource.
 func (r *RowReader) attribute(i int, o *option, out *Scalar) error {
-	if s := &r.record[o.slot]; s.generation == r.generation && !s.value.IsEmpty() {
-		*out = s.value
-		return nil
+	empty := Scalar{}
+	if s := &r.record[o.slot]; s.generation == r.generation {
+		if s.full {
+			*out = s.value
+			return nil
+		}
+		empty.Kind = s.value.Kind
 	}
-	*out = r.slot(o.slot)
-	empty := Scalar{Kind: out.Kind}
 	for _, in := range o.into {
 		if s := &r.record[in.slot]; s.generation == r.generation {
 			if done, err := r.member(i, &s.of, in.rest, out, &empty); done || err != nil {
@@ -274,11 +266,12 @@ func (r *RowReader) attribute(i int, o *option, out *Scalar) error {
 		}
 	}
 	if s := &r.inside[o.inside]; s.generation == r.resources {
-		if *out = s.value; !out.IsEmpty() {
+		if s.full {
+			*out = s.value
 			return nil
 		}
 		if empty.Kind == KindEmpty {
-			empty.Kind = out.Kind
+			empty.Kind = s.value.Kind
 		}
 	}
 	for _, in := range o.into {
