@@ -49,6 +49,8 @@ type Config struct {
 	Cluster      string      `mapstructure:"cluster"`
 	Events       TableConfig `mapstructure:"events"`
 	FailedEvents TableConfig `mapstructure:"failed_events"`
+	// Results are the tables of what stateful processors emit.
+	Results ResultsConfig `mapstructure:"results"`
 	// Existing says what becomes, behind an event_log, of an event that the table has already by its ID: store or skip.
 	Existing string `mapstructure:"existing"`
 	// Deduplication is of use behind an event_log.
@@ -153,6 +155,7 @@ func createDefaultConfig() component.Config {
 			Name: "failed_events", Engine: "MergeTree",
 			PartitionBy: "toYYYYMM(received_time)", OrderBy: "(tenant_id, received_time)",
 		},
+		Results:       ResultsConfig{Engine: replacing},
 		Existing:      existingStore,
 		Deduplication: DeduplicationConfig{Window: 10_000, ReplicatedWindow: 7 * 24 * time.Hour, Writers: 1, Views: viewsRefuse},
 		TimeoutConfig: exporterhelper.TimeoutConfig{Timeout: 30 * time.Second},
@@ -211,7 +214,7 @@ func (c *Config) Validate() error {
 	if t := c.TimeoutConfig.Timeout; t > 0 && t < minTimeout {
 		fail("timeout: %s is too short for an INSERT: use a duration with its unit, such as 30s", t)
 	}
-	errs = append(errs, c.Events.validate("events"), c.FailedEvents.validate("failed_events"), c.Deduplication.validate())
+	errs = append(errs, c.Events.validate("events"), c.FailedEvents.validate("failed_events"), c.Results.validate(), c.Deduplication.validate())
 	if q := c.QueueConfig; q.HasValue() && !q.Get().WaitForResult && c.RetryConfig.MaxElapsedTime > 0 {
 		fail("retry_on_failure.max_elapsed_time: %s would drop events that were acknowledged, since sending_queue.wait_for_result is false: "+
 			"set max_elapsed_time: 0 or wait_for_result: true", c.RetryConfig.MaxElapsedTime)
@@ -226,8 +229,12 @@ func (t *TableConfig) validate(field string) error {
 	if t.OrderBy == "" {
 		return fmt.Errorf(`%s.order_by is empty: give an expression, such as "(tenant_id, event_time)"`, field)
 	}
-	for _, k := range slices.Sorted(maps.Keys(t.Settings)) {
-		if v := fmt.Sprint(t.Settings[k]); !identifier.MatchString(k) || !settingValue.MatchString(v) {
+	return validateSettings(field, t.Settings)
+}
+
+func validateSettings(field string, settings map[string]any) error {
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		if v := fmt.Sprint(settings[k]); !identifier.MatchString(k) || !settingValue.MatchString(v) {
 			return fmt.Errorf("%s.settings: %s = %q is no setting: use a name and a plain number or word", field, k, v)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/failpoint"
+	"github.com/millrace/millrace/internal/result"
 )
 
 // The delivery path, behind an event log. It is effectively once:
@@ -36,10 +37,23 @@ import (
 type logsExporter struct {
 	exporter.Logs               // with queue and retries
 	behindLog     exporter.Logs // synchronous: the event log retries, and waits without end
+	inner         *eventsExporter
 }
 
 // ConsumeLogs takes the delivery path where an event log hands out the batch.
 func (x *logsExporter) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	ld, refused := result.Admit(ctx, ld)
+	if refused > 0 {
+		x.inner.refused.Do(func() {
+			x.inner.logger.Warn("Events say that they are results, but no processor before this exporter has made them: they are stored as events")
+		})
+	}
+	if ld.LogRecordCount() == 0 {
+		if scopes := result.Tables(ld); scopes != nil {
+			x.inner.declared.declare(scopes)
+			return nil
+		}
+	}
 	if delivery.FromContext(ctx) != nil {
 		return x.behindLog.ConsumeLogs(ctx, ld)
 	}
@@ -79,14 +93,16 @@ type sink struct {
 // break the promise.
 func (x *eventsExporter) consumeDelivery(ctx context.Context, ld plog.Logs) error {
 	d := delivery.FromContext(ctx)
-	batch := event.FromLogs(ld)
-	if batch.Len() == 0 {
+	if ld.LogRecordCount() == 0 {
 		return nil
 	}
 	if err := d.Claim(x.id); err != nil {
 		return err
 	}
-	err := x.deliver(ctx, d, batch)
+	ld, err := x.storeResults(ctx, ld)
+	if batch := event.FromLogs(ld); err == nil && batch.Len() > 0 {
+		err = x.deliver(ctx, d, batch)
+	}
 	if err != nil {
 		if isCode(err, unknownTable) || isCode(err, unknownDatabase) || errors.Is(err, errNoTable) {
 			x.tables.forget()

@@ -27,6 +27,7 @@ import (
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
+	"github.com/millrace/millrace/internal/result"
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -41,12 +42,16 @@ type eventsExporter struct {
 	sink    sink
 	ledgers struct{ events, failed *ledger } // set by start
 	noLog   sync.Once
+	refused sync.Once
 	kept    sync.Map // keptKey to true: the layouts that pipelines have kept; any goroutine
+
+	declared *declarer
 
 	// Set by start, before the first batch.
 	registry schema.Registry
 	conn     driver.Conn
 	tables   *tables
+	results  *resultTables
 	inserter *inserter
 
 	// blocks keeps one block for each worker between batches, so that a steady load allocates nothing: a sync.Pool
@@ -73,10 +78,17 @@ func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, err
 	if err != nil {
 		return nil, fmt.Errorf("creating telemetry: %w", err)
 	}
-	return &eventsExporter{
+	x := &eventsExporter{
 		cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry, now: time.Now,
 		sink: sink{pipelines: map[delivery.Coordinator]observed{}, layouts: map[string]*layout{}},
-	}, nil
+	}
+	x.declared = newDeclarer(set.Logger, func(ctx context.Context, s *result.Scope) error {
+		ctx, cancel := x.timeout(ctx)
+		defer cancel()
+		_, err := x.results.ensure(ctx, s.Table, s.Text)
+		return err
+	})
+	return x, nil
 }
 
 // deliveriesAtOnce is for how many deliveries at once connections and buffers are kept. More wait for nothing but
@@ -117,6 +129,7 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 	}
 	// A log's partitions come side by side.
 	workers = max(workers, deliveriesAtOnce)
+	x.results = &resultTables{tables: x.tables, atOnce: workers}
 	x.inserter = newInserter(x.cfg, tlsConfig, workers)
 	x.blocks = make(chan *block, workers)
 	server := strings.Join(x.cfg.Endpoints, ",") + "/" + x.cfg.Database + "."
@@ -133,6 +146,7 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 }
 
 func (x *eventsExporter) shutdown(context.Context) error {
+	x.declared.stop()
 	x.telemetry.Shutdown()
 	x.sink.mu.Lock()
 	for c := range x.sink.pipelines {
@@ -149,7 +163,7 @@ func (x *eventsExporter) shutdown(context.Context) error {
 	return nil
 }
 
-// consumeLogs writes one batch: at most one INSERT for each of the two tables, unless the server refuses rows.
+// consumeLogs writes one batch: its results, then at most one INSERT for each of the two tables, unless the server refuses rows.
 // Its errors are all retryable: an event that cannot be a row is stored as a failed one instead.
 //
 // On a crash or a lost connection between the INSERT and its acknowledgement, the sender's retry stores the
@@ -159,6 +173,10 @@ func (x *eventsExporter) consumeLogs(ctx context.Context, ld plog.Logs) error {
 		x.noLog.Do(func() {
 			x.logger.Warn("existing: skip does nothing without an event_log before this exporter: events that the table has are stored again")
 		})
+	}
+	ld, err := x.storeResults(ctx, ld)
+	if err != nil || ld.LogRecordCount() == 0 {
+		return err
 	}
 	layout, err := x.tables.ensure(ctx, x.registry.Snapshot())
 	if err != nil {

@@ -50,7 +50,7 @@ func newLogs(ctx context.Context, set exporter.Settings, cfg *Config, exp *event
 	if err != nil {
 		return nil, err
 	}
-	return &logsExporter{Logs: plain, behindLog: behindLog}, nil
+	return &logsExporter{Logs: plain, behindLog: behindLog, inner: exp}, nil
 }
 
 // quiet leaves the helper's words out: behind a log nothing is rejected or lost, as they would have it.

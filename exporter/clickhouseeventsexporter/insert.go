@@ -133,10 +133,13 @@ func (in *inserter) ask(ctx context.Context, query ch.Query) error {
 
 // replicated says whether the table is one that deduplicates without being told to.
 func (in *inserter) replicated(table string) bool {
-	if table == in.cfg.FailedEvents.Name {
+	switch table {
+	case in.cfg.Events.Name:
+		return isReplicated(in.cfg.Events.Engine)
+	case in.cfg.FailedEvents.Name:
 		return isReplicated(in.cfg.FailedEvents.Engine)
 	}
-	return isReplicated(in.cfg.Events.Engine)
+	return false // of results: equal rows replace each other anyway
 }
 
 // Settings of INSERTs. One that is not Important is passed over by a server that does not know it.

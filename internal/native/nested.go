@@ -17,6 +17,9 @@ func NewFixed(t schema.Type, nullable bool) *Fixed {
 	return &Fixed{nulls: nulls{on: nullable}, typ: t, width: Width(t)}
 }
 
+// AppendInt adds a row of an integer column: the low bytes of n, which must be in range.
+func (c *Fixed) AppendInt(n int64) { c.put(uint64(n), 0) }
+
 // NewArray returns an array of what the column holds, which the array then owns.
 func NewArray(elem Column) *Array { return &Array{elem: elem} }
 

@@ -20,6 +20,7 @@ const (
 	tagScopeAttribute    = 3<<3 | 2
 	tagTime              = 1<<3 | 1
 	tagAttribute         = 6<<3 | 2
+	tagObserved          = 11<<3 | 1
 	tagEventName         = 12<<3 | 2
 	tagKey               = 1<<3 | 2
 	tagValue             = 2<<3 | 2

@@ -71,6 +71,8 @@ type Scope struct {
 	Table *Table
 	// Err says that the scope is one of results, but its table is none.
 	Err error
+	// Text is result.table, by which tables are told apart.
+	Text string
 	// Records are how many the scope has, from position First of the batch.
 	First, Records int
 }
@@ -87,6 +89,7 @@ func Tables(ld plog.Logs) []Scope {
 		for _, sl := range rl.ScopeLogs().All() {
 			s := Scope{First: at, Records: sl.LogRecords().Len()}
 			if text, ok := tableOf(sl); ok {
+				s.Text = text
 				s.Table, s.Err = parsed(text)
 			}
 			if s.IsResult() && scopes == nil {
@@ -280,4 +283,21 @@ func (r *Reader) set(attribute string, v event.Value) {
 	if i, ok := r.columns[attribute]; ok && r.row.Values[i].Kind() == event.KindEmpty {
 		r.row.Values[i] = v
 	}
+}
+
+// EventID is what a result is known by as an event: its result.id and pane.index, "" where it has none.
+func EventID(e *event.Event) string {
+	var id, index string
+	for i := range e.Properties {
+		switch p := &e.Properties[i]; p.Key {
+		case AttributeID:
+			id = p.Value.Str()
+		case AttributeIndex:
+			index = p.Value.Text()
+		}
+	}
+	if id == "" {
+		return ""
+	}
+	return id + "." + index
 }

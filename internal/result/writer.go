@@ -30,7 +30,7 @@ const (
 // Head is what every result has.
 type Head struct {
 	Event string // the event's name, such as session.end
-	Time  int64  // Unix nanoseconds
+	Time  int64  // Unix nanoseconds; it stands for when it was received too, since there is no clock behind the log
 	ID    string // see ID
 	// Timing and Index of the pane. Of two panes of one ID the one with the higher index is the result.
 	Timing Timing
@@ -277,10 +277,11 @@ func (w *Writer) end() {
 	}
 	p := &w.parts[i]
 	before := len(p.b)
-	n := 9 + len(w.row) + 1 + uvarintLen(len(w.head.Event)) + len(w.head.Event)
+	n := 18 + len(w.row) + 1 + uvarintLen(len(w.head.Event)) + len(w.head.Event)
 	p.b = binary.AppendUvarint(append(p.b, tagLogRecord), uint64(n))
 	p.b = binary.LittleEndian.AppendUint64(append(p.b, tagTime), uint64(w.head.Time))
 	p.b = append(p.b, w.row...)
+	p.b = binary.LittleEndian.AppendUint64(append(p.b, tagObserved), uint64(w.head.Time))
 	p.b = appendBytes(p.b, tagEventName, w.head.Event)
 	if w.bytes += len(p.b) - before; w.bytes >= batchBytes {
 		w.send()
