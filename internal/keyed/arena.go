@@ -8,6 +8,7 @@ import "math/bits"
 type arena struct {
 	classes []class
 	bytes   int // of all pages
+	used    int // of all blocks that are given out
 }
 
 // class is blocks of one size. The first four bytes of a free block name the next one.
@@ -38,6 +39,7 @@ func classOf(n int) (class, size int) {
 // alloc returns the number of a block of n bytes. Its content is not cleared.
 func (a *arena) alloc(n int) uint32 {
 	at, size := classOf(n)
+	a.used += size
 	for len(a.classes) <= at {
 		a.classes = append(a.classes, class{})
 	}
@@ -72,6 +74,7 @@ func (a *arena) get(block uint32, n int) []byte {
 
 func (a *arena) release(block uint32, n int) {
 	at, size := classOf(n)
+	a.used -= size
 	c := &a.classes[at]
 	b := c.block(block, size)
 	b[0], b[1], b[2], b[3] = byte(c.free), byte(c.free>>8), byte(c.free>>16), byte(c.free>>24)

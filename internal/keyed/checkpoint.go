@@ -51,6 +51,7 @@ type writing struct {
 	seq      uint64
 	journals []*Journal
 	after    []func() // what Committed does
+	spilling map[*Table][]Ref
 }
 
 // BeginCheckpoint opens a journal for every partition, so that what the component closes in its Checkpoint is undone by Aborted.
@@ -69,7 +70,11 @@ func (s *Space) Checkpoint(w delivery.CheckpointWriter) error {
 	cp := s.writing
 	cp.seq = s.seq + 1
 	w.Set(keySeq, state.Uint64(cp.seq))
+	s.chooseSpilled(cp)
 	for _, p := range s.all() {
+		if p.failure != nil {
+			return p.failure
+		}
 		if p.metaDirty {
 			w.Set(metaKey(p.id), p.meta)
 		}
@@ -77,6 +82,9 @@ func (s *Space) Checkpoint(w delivery.CheckpointWriter) error {
 			t.write(w, cp)
 		}
 		for _, t := range p.dead {
+			if err := t.dropSpilled(w); err != nil {
+				return err
+			}
 			for _, c := range t.store.chunks {
 				for n := range c.parts {
 					w.Delete(chunkKey(t, c.seq, n))
@@ -113,6 +121,14 @@ func (s *Space) Aborted() {
 	s.writing = nil
 	if cp == nil {
 		return
+	}
+	for _, p := range s.all() {
+		p.failure = nil
+	}
+	for t, refs := range cp.spilling {
+		for _, r := range refs {
+			t.entries[r].flags &^= spilling
+		}
 	}
 	for i := len(cp.journals) - 1; i >= 0; i-- {
 		cp.journals[i].Discard()
@@ -165,10 +181,11 @@ func (c *chunkWriter) deleted(key []byte) {
 
 // write adds a chunk of what changed, and of the round's next shards.
 func (t *Table) write(w delivery.CheckpointWriter, cp *writing) {
-	if len(t.dirty) == 0 && len(t.gone) == 0 {
+	leaving := cp.spilling[t]
+	if len(t.dirty) == 0 && len(t.gone) == 0 && len(leaving) == 0 && len(t.spill.back) == 0 {
 		return
 	}
-	st := t.store // the table's own is replaced when all is committed
+	st := t.store // a copy: the table's own is replaced when all is committed
 	t.fitShards(&st)
 	cw := &chunkWriter{w: w, t: t, seq: cp.seq}
 	eachText(t.gone, func(key []byte) {
@@ -177,8 +194,9 @@ func (t *Table) write(w delivery.CheckpointWriter, cp *writing) {
 		}
 	})
 	written := 0
+	t.writeSpilled(w, cp, leaving, cw)
 	for _, r := range t.dirty {
-		if e := &t.entries[r]; e.flags&(live|dirty) == live|dirty {
+		if e := &t.entries[r]; e.flags&(live|dirty|spilling) == live|dirty {
 			cw.entry(r)
 			e.flags &^= dirty // so that a ref that stands in the list twice is written once; Committed or the loop below settles it
 			written++
@@ -189,7 +207,7 @@ func (t *Table) write(w delivery.CheckpointWriter, cp *writing) {
 			t.entries[r].flags |= dirty
 		}
 	}
-	if written == t.n {
+	if written == t.n-len(leaving) {
 		for i := range st.last {
 			st.last[i] = cp.seq
 		}
@@ -295,7 +313,7 @@ func (t *Table) shard(bits uint, k uint32, f func(Ref)) {
 			if i >= from+width-1 {
 				return
 			}
-		case bits == 0 || s.hash>>(32-bits) == k:
+		case (bits == 0 || s.hash>>(32-bits) == k) && t.entries[s.ref-1].flags&spilling == 0:
 			f(Ref(s.ref - 1))
 		}
 	}

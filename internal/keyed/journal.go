@@ -84,7 +84,7 @@ func (j *Journal) undo(s *step) {
 		t.entries[s.r].flags &^= touched
 	case doDelete:
 		key := j.old[s.at : s.at+int(s.klen)]
-		r := t.insert(uint32(Hash(key)>>32), key, int(s.vlen))
+		r := t.insert(uint32(Hash(key)>>32), key, int(s.vlen), false)
 		if r != s.r { // the last that was freed is the first that is given out
 			panic("keyed: undoing in another order than doing")
 		}

@@ -59,6 +59,9 @@ func Restore(snapshot delivery.Snapshot, o Options) (*Space, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading tables: %w", err)
 	}
+	if err := s.restoreSpilled(); err != nil {
+		return nil, fmt.Errorf("reading what was spilled: %w", err)
+	}
 	for _, p := range s.all() {
 		p.account()
 	}
@@ -101,7 +104,7 @@ func (t *Table) apply(b []byte) error {
 		}
 		switch {
 		case !there:
-			r = t.insert(uint32(hash>>32), key, int(vlen))
+			r = t.insert(uint32(hash>>32), key, int(vlen), false)
 		case int(t.entries[r].vlen) != int(vlen):
 			t.resize(r, int(vlen))
 		}

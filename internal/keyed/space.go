@@ -45,6 +45,8 @@ type partition struct {
 
 	// dirty and bytes are as of the last journal that was closed, for readers that do not wait.
 	dirty, bytes atomic.Int64
+
+	failure error // of reading what was spilled: see Space.Err
 }
 
 func (p *partition) top() *Journal {
@@ -178,7 +180,7 @@ func (p *partition) account() {
 		bytes += t.Bytes()
 	}
 	for _, t := range p.dead {
-		n += 64 * len(t.store.chunks)
+		n += 64 * (len(t.store.chunks) + len(t.spill.due))
 	}
 	if p.metaDirty {
 		n += len(p.meta) + 1

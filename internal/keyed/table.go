@@ -23,13 +23,14 @@ type entry struct {
 	due   uint32 // the bucket of its timer; 0 without one
 	klen  uint16
 	flags uint8
-	_     uint8
+	age   uint8 // the checkpoint, modulo 256, before which it was last edited
 }
 
 const (
-	live    = 1 << iota
-	dirty   // in the table's list of what the next checkpoint writes
-	touched // the innermost journal has its old bytes, or its insertion
+	live     = 1 << iota
+	dirty    // in the table's list of what the next checkpoint writes
+	touched  // the innermost journal has its old bytes, or its insertion
+	spilling // it leaves memory when the checkpoint under way is committed
 )
 
 // slot of the index: linear probing from the upper bits of the hash.
@@ -56,6 +57,8 @@ type Table struct {
 	gone       []byte // keys deleted since the last checkpoint, each behind its length
 	dirtyBytes int
 	store      stored
+	spill      spilled
+	pinned     bool
 }
 
 // MaxKey is the longest key, in bytes.
@@ -72,13 +75,19 @@ func newTable(s *Space, p *partition, name string) *Table {
 // Name of the table.
 func (t *Table) Name() string { return t.name }
 
-// Len is the number of entries in memory.
-func (t *Table) Len() int { return t.n }
+// Len is the number of entries.
+func (t *Table) Len() int { return t.n + len(t.spill.due) }
+
+// Pin keeps all entries in memory: of a small table that is always needed.
+func (t *Table) Pin() { t.pinned = true }
 
 // Bytes that the table takes in memory.
 func (t *Table) Bytes() int {
-	return t.arena.bytes + 8*len(t.index) + 20*cap(t.entries) + 4*(cap(t.free)+cap(t.dirty)) + cap(t.gone) + t.timers.bytes()
+	return t.arena.bytes + 8*len(t.index) + 20*cap(t.entries) + 4*(cap(t.free)+cap(t.dirty)) + cap(t.gone) + t.timers.bytes() + t.spill.bytes()
 }
+
+// used is what its entries take of that: what spilling some of them gives back to others.
+func (t *Table) used() int { return t.arena.used + 40*t.n }
 
 func (t *Table) resizeIndex(n int) {
 	old := t.index
@@ -111,7 +120,7 @@ func (t *Table) Find(hash uint64, key []byte) (Ref, bool) {
 	for i := h >> t.shift; ; i++ {
 		s := t.index[i&mask]
 		if s.ref == 0 {
-			return 0, false
+			return t.unspill(hash, key)
 		}
 		if s.hash == h && string(t.Key(Ref(s.ref-1))) == string(key) {
 			return Ref(s.ref - 1), true
@@ -154,18 +163,20 @@ func (t *Table) Prefetch(hashes []uint64, near []uint32) uint32 {
 
 // Insert adds a key that is not there, with a value of n zero bytes, and returns its entry. The key is at most MaxKey long.
 func (t *Table) Insert(hash uint64, key []byte, n int) Ref {
-	r := t.insert(uint32(hash>>32), key, n)
+	r := t.insert(uint32(hash>>32), key, n, false)
 	t.part.top().inserted(t, r)
 	t.mark(r)
 	return r
 }
 
-func (t *Table) insert(h uint32, key []byte, n int) Ref {
+// insert puts the entry where the last one was deleted, unless it is to be at a fresh place: undoing edits takes such places in the order in
+// which they came free.
+func (t *Table) insert(h uint32, key []byte, n int, fresh bool) Ref {
 	if (t.n+1)*8 > len(t.index)*7 {
 		t.resizeIndex(2 * len(t.index))
 	}
 	var r Ref
-	if k := len(t.free); k > 0 {
+	if k := len(t.free); k > 0 && !fresh {
 		r, t.free = t.free[k-1], t.free[:k-1]
 	} else {
 		r = Ref(len(t.entries))
@@ -283,6 +294,7 @@ func (t *Table) release(r Ref) {
 // mark notes that the next checkpoint writes the entry.
 func (t *Table) mark(r Ref) {
 	e := &t.entries[r]
+	e.age = uint8(t.space.seq)
 	if e.flags&dirty == 0 {
 		e.flags |= dirty
 		t.dirty = append(t.dirty, r)
@@ -290,9 +302,10 @@ func (t *Table) mark(r Ref) {
 	}
 }
 
-// All calls f for every entry in memory, in no order that means anything, until it returns false. f may edit the entry and delete
-// it, and no other.
+// All calls f for every entry, in no order that means anything, until it returns false. f may edit the entry and delete
+// it, and no other. What was spilled comes back into memory.
 func (t *Table) All(f func(r Ref) bool) {
+	t.unspillAll()
 	for r := range t.entries {
 		if t.entries[r].flags&live != 0 && !f(Ref(r)) {
 			return

@@ -49,6 +49,7 @@ func (t *Table) Schedule(r Ref, at int64) {
 // at it again; a time that is not after `until` stands for soon after it.
 func (t *Table) Due(until int64, f func(r Ref) (again int64)) {
 	last := bucketOf(until)
+	t.unspillDue(last)
 	var due []uint32
 	for b := range t.timers.buckets {
 		if b <= last {
