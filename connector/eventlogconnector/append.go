@@ -244,6 +244,9 @@ func (l *eventLog) noteHighs(s *scratch, receipt segmentlog.Receipt) {
 // keepTail leaves what was appended to the consumers that are about to ask for it. The batch is empty afterwards, so this
 // comes when nothing can fail any more: who sends a refused batch again in this process sends all of it.
 func (l *eventLog) keepTail(s *scratch, batch event.Batch, receipt segmentlog.Receipt) {
+	if l.reader.tail.consumers == 0 {
+		return
+	}
 	parts := batch.Split(l.cfg.Partitions, s.partition)
 	for i, c := range s.chunks {
 		l.reader.tail.put(c.Partition, receipt.First[i], int(c.Records), len(c.Data), parts[c.Partition])

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/consumer"
 	"go.uber.org/zap"
@@ -38,6 +39,7 @@ type eventLog struct {
 
 	// Set by Start, before the first batch.
 	host      component.Host
+	conf      *confmap.Conf // of the whole collector; nil where nobody knows it
 	store     state.Store
 	log       *segmentlog.Log
 	reader    *reader
@@ -99,6 +101,9 @@ func (l *eventLog) Start(ctx context.Context, host component.Host) (err error) {
 		return fmt.Errorf("state_store: %q %w", l.cfg.StateStore, errNoStateStore)
 	}
 	l.store = provider.Store()
+	if known, ok := ext.(delivery.ConfigProvider); ok {
+		l.conf = known.EffectiveConfig()
+	}
 	if err := l.checkGraph(ext); err != nil {
 		return err
 	}
@@ -186,12 +191,11 @@ func (l *eventLog) checkGraph(ext component.Component) error {
 		l.logger.Warn("guarantee: at_least_once: after a crash, events may be stored twice by what stands behind the log")
 		return nil
 	}
-	provider, ok := ext.(delivery.ConfigProvider)
-	if !ok {
+	if _, ok := ext.(delivery.ConfigProvider); !ok {
 		return fmt.Errorf("state_store: %q does not know the configuration, so it cannot be checked: use an extension of type state_store, "+
 			"or set guarantee: at_least_once", l.cfg.StateStore)
 	}
-	if err := delivery.CheckGraph(provider.EffectiveConfig(), l.set.ID); err != nil {
+	if err := delivery.CheckGraph(l.conf, l.set.ID); err != nil {
 		return fmt.Errorf("guarantee: effectively_once cannot be kept: %w", err)
 	}
 	return nil

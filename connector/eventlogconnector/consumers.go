@@ -26,6 +26,7 @@ import (
 type logConsumer struct {
 	*delivery.Consumer
 	id      pipeline.ID
+	raw     bool // it takes bytes
 	running bool // Start's and close's
 }
 
@@ -37,9 +38,16 @@ func (l *eventLog) openConsumers(store state.Store, firstEpoch uint64) error {
 	if err := l.renameConsumers(store, ids); err != nil {
 		return err
 	}
-	l.reader = &reader{log: l.log, tail: newTail(len(ids), l.cfg.Delivery.CacheBytes, l.leastDelivered)}
-	for _, id := range ids {
-		c, err := l.openConsumer(store, id, firstEpoch)
+	decoding := 0
+	raw := make([]bool, len(ids))
+	for i, id := range ids {
+		if raw[i] = delivery.HandsOverBytes(l.conf, id); !raw[i] {
+			decoding++
+		}
+	}
+	l.reader = &reader{log: l.log, tail: newTail(decoding, l.cfg.Delivery.CacheBytes, l.leastDecoded)}
+	for i, id := range ids {
+		c, err := l.openConsumer(store, id, firstEpoch, raw[i])
 		if err != nil {
 			return err
 		}
@@ -101,7 +109,7 @@ func (l *eventLog) renameConsumers(store state.Store, ids []pipeline.ID) error {
 	return errors.Join(errs...)
 }
 
-func (l *eventLog) openConsumer(store state.Store, id pipeline.ID, firstEpoch uint64) (*logConsumer, error) {
+func (l *eventLog) openConsumer(store state.Store, id pipeline.ID, firstEpoch uint64, raw bool) (*logConsumer, error) {
 	next, err := l.router.Consumer(id)
 	if err != nil {
 		return nil, fmt.Errorf("finding pipeline %s: %w", id, err)
@@ -112,7 +120,7 @@ func (l *eventLog) openConsumer(store state.Store, id pipeline.ID, firstEpoch ui
 		startAt = told.StartAt
 	}
 	o := delivery.Options{
-		Pipeline: id, Next: next.ConsumeLogs, StartAtEnd: startAt == end, FirstEpoch: firstEpoch,
+		Pipeline: id, Next: next.ConsumeLogs, Raw: raw, StartAtEnd: startAt == end, FirstEpoch: firstEpoch,
 		MaxEvents: l.cfg.Delivery.MaxEvents, MaxBytes: l.cfg.Delivery.MaxBytes, MaxWait: l.cfg.Delivery.MaxWait,
 		CheckpointInterval: l.cfg.CheckpointInterval, CheckpointBytes: l.cfg.CheckpointBytes,
 		RetryInitial: l.cfg.Retry.InitialInterval, RetryMax: l.cfg.Retry.MaxInterval, Grace: l.cfg.Delivery.ShutdownGrace,
@@ -127,11 +135,16 @@ func (l *eventLog) openConsumer(store state.Store, id pipeline.ID, firstEpoch ui
 		}
 		o.Reset = &delivery.ResetRequest{Name: r.Name, To: l.positionsOf(to)}
 	}
-	c, err := delivery.NewConsumer(l.reader, store, o)
+	log := l.reader
+	if raw {
+		log = &reader{log: l.log, tail: l.reader.tail, lent: make([]lent, l.cfg.Partitions)}
+		l.logger.Debug("The pipeline reads the log's own bytes", zap.Stringer("consumer", id))
+	}
+	c, err := delivery.NewConsumer(log, store, o)
 	if err != nil {
 		return nil, err
 	}
-	return &logConsumer{Consumer: c, id: id}, nil
+	return &logConsumer{Consumer: c, id: id, raw: raw}, nil
 }
 
 // positionsOf finds a target's positions.
@@ -157,11 +170,13 @@ func (l *eventLog) positionsOf(t target) delivery.Target {
 	}
 }
 
-// leastDelivered is the first position of the partition that some consumer has not been given.
-func (l *eventLog) leastDelivered(partition uint32) uint64 {
+// leastDecoded is the first position of the partition that some consumer which takes events decoded has not been given.
+func (l *eventLog) leastDecoded(partition uint32) uint64 {
 	least := ^uint64(0)
 	for _, c := range l.consumers {
-		least = min(least, c.DeliveredTo(partition))
+		if !c.raw {
+			least = min(least, c.DeliveredTo(partition))
+		}
 	}
 	return least
 }

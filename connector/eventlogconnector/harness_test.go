@@ -51,6 +51,7 @@ type sink struct {
 	mu      sync.Mutex // guards all; deliveries of several partitions at once
 	fail    error
 	mutates bool
+	raw     bool         // its pipeline begins with what reads the log's bytes
 	state   *participant // it has state, if set
 	tokens  map[string]bool
 	ids     []string // of events, in the order in which they were stored
@@ -75,6 +76,14 @@ func (s *sink) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 		if err := d.Coordinator().Enrol(ctx, component.MustNewID("sessions"), s.state); err != nil {
 			return err
 		}
+	}
+	b := d.Batch(ld)
+	if b.Len() > 0 && b.IsRaw() != s.raw {
+		return errors.New("bytes, or none")
+	}
+	ld, err := b.Decode()
+	if err != nil {
+		return err
 	}
 	ids := idsOf(ld)
 	if s.mutates {
@@ -176,8 +185,12 @@ func newHarness(t *testing.T, change func(*Config)) *harness {
 // pipelines is the configuration that the collector would give.
 func (h *harness) pipelines() map[string]any {
 	all := map[string]any{"logs/in": map[string]any{"receivers": []any{"otlp"}, "exporters": []any{"event_log"}}}
-	for id := range h.sinks {
-		all[id.String()] = map[string]any{"receivers": []any{"event_log"}, "exporters": []any{"clickhouse_events"}}
+	for id, s := range h.sinks {
+		p := map[string]any{"receivers": []any{"event_log"}, "exporters": []any{"clickhouse_events"}}
+		if s.raw {
+			p["processors"] = []any{"window_aggregation"}
+		}
+		all[id.String()] = p
 	}
 	return map[string]any{"connectors": map[string]any{"event_log": nil}, "service": map[string]any{"pipelines": all}}
 }

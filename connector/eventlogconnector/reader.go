@@ -14,10 +14,11 @@ import (
 	"github.com/millrace/millrace/internal/segmentlog"
 )
 
-// reader shows the log to its consumers.
+// reader shows the log to its consumers; one that takes bytes has a reader of its own.
 type reader struct {
 	log  *segmentlog.Log
 	tail *tail
+	lent []lent // by partition; nil where it is not one consumer's
 }
 
 var _ delivery.Log = (*reader)(nil)

@@ -24,6 +24,9 @@ type Options struct {
 	Pipeline pipeline.ID
 	// Next is the pipeline. It must have handed everything on when it returns nil.
 	Next func(ctx context.Context, ld plog.Logs) error
+	// Raw hands over bytes: Next is called with an empty batch, and the first component of the pipeline reads the records from the
+	// delivery on the context (Delivery.Batch). See HandsOverBytes.
+	Raw bool
 	// StartAtEnd makes a consumer that the store does not know begin after what is in the log now.
 	StartAtEnd bool
 	// Reset is carried out before anything else, unless it was before. It may be nil.

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/millrace/millrace/internal/event"
 )
 
 // Delivery is one attempt to hand one identity's records to a pipeline. It rides on the context of ConsumeLogs, which
@@ -34,6 +37,7 @@ type Delivery struct {
 	coordinator Coordinator
 
 	mu      sync.Mutex // guards what is below; any goroutine of the call
+	raw     []event.Chunk
 	claimed map[component.ID]bool
 	overlay []Overlay
 }
@@ -42,6 +46,31 @@ type Delivery struct {
 type Run struct {
 	Records  int
 	Appended int64 // Unix nanoseconds
+}
+
+// Batch is what a component with state reads the records from that it was called with. The log hands bytes to a pipeline whose
+// first component reads them (Options.Raw): that component, which was called with an empty ld, finds them here. It asks
+// once: for whoever asks later, such as the component after it, the batch is ld. The bytes, and all views of them, are
+// valid until ConsumeLogs returns, and are not to be changed; who needs pdata has it by Batch.Decode. d may be nil.
+func (d *Delivery) Batch(ld plog.Logs) event.Batch {
+	if d == nil {
+		return event.FromLogs(ld)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.raw == nil {
+		return event.FromLogs(ld)
+	}
+	b := event.FromBytes(d.raw)
+	d.raw = nil
+	return b
+}
+
+// unread says whether bytes of the log are left that nobody has asked for.
+func (d *Delivery) unread() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.raw != nil
 }
 
 // InDoubt says whether an earlier attempt, of this process or one before, may have reached a sink.

@@ -9,7 +9,8 @@
 // anything that a repetition must not decide otherwise (a schema to map by, a split into halves), it Binds that decision
 // before acting on it, and follows what Plan returns.
 //
-// A stateful component Enrols with the delivery's Coordinator, applies the records to an Overlay of its state, Stages
+// A stateful component reads its records from the delivery's Batch, which may be the log's own bytes: valid until the call
+// returns. It Enrols with the delivery's Coordinator, applies the records to an Overlay of its state, Stages
 // the overlay and passes the records on. It never changes its state itself: the log publishes the overlays of all
 // components once the whole call has returned nil, or discards them. At a Checkpoint it writes what changed and emits
 // the results that became due. It is a function of what it is given: no wall clock, no map order, no random number.

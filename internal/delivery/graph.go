@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/pipeline"
 )
 
 // What may stand behind the log, by type. They are allowed by list: what is not known to be synchronous, deterministic
@@ -81,6 +82,28 @@ func CheckGraph(conf *confmap.Conf, log component.ID) error {
 
 func (g *graph) fail(pipeline, path, reason, mend string) {
 	g.errs = append(g.errs, &GraphError{pipeline, path, reason, mend})
+}
+
+// HandsOverBytes says whether the log is to hand its own bytes to the pipeline: if the first processor is one that reads them in
+// place and passes nothing of them on. For any other, what it would save is spent on decoding them elsewhere. What
+// looks at memory alone may stand before it.
+func HandsOverBytes(conf *confmap.Conf, id pipeline.ID) bool {
+	if conf == nil {
+		return false
+	}
+	root := conf.ToStringMap()
+	p := child(child(child(root, "service"), "pipelines"), id.String())
+	for _, name := range texts(p["processors"]) {
+		switch typeOf(name) {
+		case "memory_limiter":
+			continue
+		case "window_aggregation":
+			passes, said := child(child(root, "processors"), name)["pass_events"]
+			return !said || passes == false
+		}
+		return false
+	}
+	return false
 }
 
 // behind follows a pipeline from the log to its sinks. seen has the path on which each sink was met.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/millrace/millrace/internal/event"
 )
 
 // Log is what a Consumer reads: ordered partitions, whose records have contiguous positions. What it has shown once it
@@ -25,6 +27,9 @@ type Log interface {
 	// Load reads the records of a range. The caller owns them. again says that the consumer has loaded some of them
 	// before: what an earlier attempt was given it may have changed.
 	Load(partition uint32, first, last uint64, again bool) (plog.Logs, error)
+	// LoadRaw reads the records of a range as the log keeps them, for a consumer that hands over bytes. They stay as they are
+	// until the consumer loads from that partition again, which it does when the delivery before is done.
+	LoadRaw(partition uint32, first, last uint64) ([]event.Chunk, error)
 }
 
 // ErrGone says that retention has removed the position.

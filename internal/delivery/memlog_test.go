@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/state"
 )
 
@@ -29,12 +30,14 @@ type memLog struct {
 	events [][]record // by partition and position; a tick's is empty
 	now    int64
 	closed chan struct{}
+	lent   [][][]byte // by partition: what LoadRaw gave last
 }
 
 func newMemLog(partitions int) *memLog {
 	l := &memLog{
 		id: uuid.New(), first: make([]uint64, partitions), chunks: make([][]Chunk, partitions),
 		events: make([][]record, partitions), now: 1000, closed: make(chan struct{}),
+		lent: make([][][]byte, partitions),
 	}
 	return l
 }
@@ -79,6 +82,33 @@ func (l *memLog) Load(p uint32, first, last uint64, _ bool) (plog.Logs, error) {
 		lr.Attributes().PutInt("n", r.n)
 	}
 	return ld, nil
+}
+
+// LoadRaw uses its memory again, so that what keeps bytes of a delivery before is found out.
+func (l *memLog) LoadRaw(p uint32, first, last uint64) ([]event.Chunk, error) {
+	for _, b := range l.lent[p] {
+		for i := range b {
+			b[i] = 0xff
+		}
+	}
+	l.lent[p] = nil
+	var out []event.Chunk
+	for _, c := range l.chunks[p] {
+		if c.First > last || c.Last() < first {
+			continue
+		}
+		ld, err := l.Load(p, c.First, c.Last(), true)
+		if err != nil {
+			return nil, err
+		}
+		b, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+		if err != nil {
+			return nil, err
+		}
+		l.lent[p] = append(l.lent[p], b)
+		out = append(out, event.Chunk{OTLP: b, From: int(max(first, c.First) - c.First), To: int(min(last, c.Last()) + 1 - c.First)})
+	}
+	return out, nil
 }
 
 var errCrash = errors.New("crashed")

@@ -71,6 +71,10 @@ func (c *counter) consume(ctx context.Context, ld plog.Logs) error {
 	if err := d.Coordinator().Enrol(ctx, c.id, c); err != nil {
 		return err
 	}
+	ld, err := d.Batch(ld).Decode()
+	if err != nil {
+		return err
+	}
 	input := fmt.Sprint(d.ID.Partition)
 	if d.ID.Stage != "" {
 		input = d.ID.Stage
@@ -227,6 +231,7 @@ type world struct {
 	store *memStore
 	sinks [2]*sink
 	fails bool // whether anything may fail now
+	boots int
 
 	consumer *Consumer
 	outer    *counter
@@ -247,6 +252,7 @@ var errTransient = errors.New("not now")
 // boot starts a process on what survived.
 func (w *world) boot() {
 	err := errCrash
+	w.boots++
 	for errors.Is(err, errCrash) || errors.Is(err, state.ErrFull) { // a process that does not start is started again
 		w.store.crashed = false
 		w.consumer, err = w.newConsumer()
@@ -270,6 +276,7 @@ func (w *world) newConsumer() (*Consumer, error) {
 		Pipeline: pipeline.NewID(pipeline.SignalLogs), MaxEvents: 4, MaxBytes: 100, MaxWait: 0, FirstEpoch: 1,
 		CheckpointInterval: time.Hour, CheckpointBytes: 1 << 20, RetryInitial: 1, RetryMax: 1,
 		Clock: &manualClock{time.Unix(0, w.log.now)}, Logger: zap.NewNop(),
+		Raw:  w.boots%2 == 0, // a process may hand over bytes where the one before did not
 		Next: func(ctx context.Context, ld plog.Logs) error { return w.outer.consume(ctx, ld) },
 	})
 }

@@ -4,11 +4,14 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
+	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/internal/state"
 )
@@ -142,7 +145,7 @@ func (c *Consumer) attempt(p *partition) error {
 	s := p.current
 	p.attempt++
 	start := c.o.Clock.Now()
-	ld, err := c.log.Load(p.id, s.first, s.last, s.restored || p.attempt > 1)
+	ld, raw, err := c.load(p.id, s, p.attempt)
 	if err != nil {
 		c.noteFailure(p, err)
 		return fmt.Errorf("reading positions %d to %d of partition %d: %w", s.first, s.last, p.id, err)
@@ -150,13 +153,17 @@ func (c *Consumer) attempt(p *partition) error {
 	id := c.identity()
 	id.Partition, id.First, id.Last = p.id, s.first, s.last
 	d := New(id, p.attempt, c)
-	d.Restored = s.restored
+	d.Restored, d.raw = s.restored, raw
 	if d.Runs, err = c.runs(p.id, s.first, s.last); err != nil {
 		c.noteFailure(p, err)
 		return err
 	}
 	d.FirstAppended, d.LastAppended = d.Runs[0].Appended, d.Runs[len(d.Runs)-1].Appended
-	if err := c.o.Next(NewContext(c.lifetime, d), ld); err != nil {
+	err = c.o.Next(NewContext(c.lifetime, d), ld)
+	if err == nil && d.unread() {
+		err = errUnread
+	}
+	if err != nil {
 		d.Discard()
 		s.restored = true
 		c.noteFailure(p, err)
@@ -171,6 +178,22 @@ func (c *Consumer) attempt(p *partition) error {
 		c.RequestCheckpoint()
 	}
 	return nil
+}
+
+// errUnread keeps a mistake in how bytes are handed over from losing events.
+var errUnread = &BlockedError{Err: errors.New("the log handed over bytes and the first component of the pipeline did not read them")}
+
+// load reads the records of a span, as pdata or as bytes.
+func (c *Consumer) load(partition uint32, s *span, attempt int) (plog.Logs, []event.Chunk, error) {
+	if c.o.Raw {
+		raw, err := c.log.LoadRaw(partition, s.first, s.last)
+		if n := event.FromBytes(raw).Len(); err == nil && uint64(n) != s.last-s.first+1 {
+			err = fmt.Errorf("the log has %d events there", n)
+		}
+		return plog.NewLogs(), raw, err
+	}
+	ld, err := c.log.Load(partition, s.first, s.last, s.restored || attempt > 1)
+	return ld, nil, err
 }
 
 // runs reads when the records of a range were appended. There is at least one.

@@ -31,6 +31,7 @@ type Pipeline struct {
 	CrashAt func() bool
 
 	t     testing.TB
+	raw   bool
 	build Build
 	parts []component.Component
 }
@@ -42,7 +43,18 @@ type Build func(next consumer.Logs) (first consumer.Logs, components []component
 // New pipeline, started.
 func New(t testing.TB, partitions int, build Build) *Pipeline {
 	t.Helper()
-	p := &Pipeline{Log: NewLog(partitions), Store: NewStore(), Sink: NewSink(t), t: t, build: build}
+	return newPipeline(t, partitions, build, false)
+}
+
+// NewRaw pipeline, whose log hands over bytes, as event_log does to a component that reads them.
+func NewRaw(t testing.TB, partitions int, build Build) *Pipeline {
+	t.Helper()
+	return newPipeline(t, partitions, build, true)
+}
+
+func newPipeline(t testing.TB, partitions int, build Build, raw bool) *Pipeline {
+	t.Helper()
+	p := &Pipeline{Log: NewLog(partitions), Store: NewStore(), Sink: NewSink(t), t: t, raw: raw, build: build}
 	p.start()
 	return p
 }
@@ -69,7 +81,7 @@ func (p *Pipeline) start() {
 		p.Consumer, err = delivery.NewConsumer(p.Log, p.Store, delivery.Options{
 			Pipeline: pipeline.NewID(pipeline.SignalLogs), MaxEvents: unbounded, MaxBytes: unbounded, FirstEpoch: 1,
 			CheckpointInterval: time.Hour, CheckpointBytes: unbounded, RetryInitial: 1, RetryMax: 1,
-			Clock: clock{}, Logger: zap.NewNop(), Next: first.ConsumeLogs,
+			Clock: clock{}, Logger: zap.NewNop(), Next: first.ConsumeLogs, Raw: p.raw,
 		})
 		if !errors.Is(err, ErrCrash) {
 			break

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/event"
 )
 
 // Log is a log in memory, which survives a crash. What was appended is not seen before Show.
@@ -103,6 +104,19 @@ func (l *Log) Scan(partition uint32, from uint64, f func(delivery.Chunk) bool) e
 // find the chunk that holds the position.
 func (p *logPartition) find(position uint64) int {
 	return sort.Search(len(p.chunks), func(i int) bool { return p.chunks[i].Last() >= position })
+}
+
+// LoadRaw implements delivery.Log.
+func (l *Log) LoadRaw(partition uint32, first, last uint64) ([]event.Chunk, error) {
+	p := &l.partitions[partition]
+	var out []event.Chunk
+	for i := p.find(first); i < len(p.chunks) && p.chunks[i].First <= last; i++ {
+		c := p.chunks[i]
+		out = append(out, event.Chunk{
+			OTLP: c.otlp, From: int(max(first, c.First) - c.First), To: int(min(last, c.Last()) + 1 - c.First),
+		})
+	}
+	return out, nil
 }
 
 // Load implements delivery.Log.
