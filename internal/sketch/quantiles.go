@@ -8,8 +8,9 @@ import (
 )
 
 // Quantiles counts numbers by their logarithm: a quantile is told with a relative error of at most the accuracy, as long as the values of one
-// sign lie within 2,048 buckets of each other (a factor of 10^17 at an accuracy of 0.01); below, those closest to zero are counted together in
-// the lowest bucket that is kept, so that quantiles that fall there are too large in magnitude.
+// sign lie within so many buckets of each other: 2,048 (a factor of 10^17 at an accuracy of 0.01, of 10^88 at 0.05), and more where buckets
+// are narrower, but no more than 7,936 (10^7 at 0.001). Of values further apart those closest to zero are counted together in the lowest bucket that
+// is kept: quantiles that fall there are told too large in magnitude.
 //
 //	number of zeros (8), positive and negative header (4 each), positive buckets, negative buckets
 //	header: first block (2, signed), blocks (1), bytes of a count (1)
@@ -17,12 +18,14 @@ import (
 // A block is 32 buckets. Counts have 1, 2, 4 or 8 bytes, as the greatest needs. All of that is a function of the values.
 type Quantiles struct {
 	scale float64 // buckets for each unit of the cubic logarithm
+	most  int     // blocks of one sign
 }
 
 const (
 	quantilesHeader = 16
 	blockBuckets    = 32
-	maxBlocks       = 64
+	fewBlocks       = 64
+	maxBlocks       = 248
 )
 
 // NewQuantiles makes a sketch of the relative accuracy, from 0.001 to 0.1.
@@ -32,11 +35,11 @@ func NewQuantiles(accuracy float64) *Quantiles {
 	// logarithm whose last bit is another on another processor does not matter.
 	gamma := (1 + accuracy) / (1 - accuracy)
 	scale := float64(math.Nextafter32(float32(0.7/math.Log(gamma)), math.MaxFloat32))
-	return &Quantiles{scale: scale}
+	return &Quantiles{scale: scale, most: min(max(fewBlocks, int(fewBlocks*0.01/accuracy)), maxBlocks)}
 }
 
 // MaxSize is what no sketch is longer than.
-func (q *Quantiles) MaxSize() int { return quantilesHeader + 2*maxBlocks*blockBuckets*8 }
+func (q *Quantiles) MaxSize() int { return quantilesHeader + 2*q.most*blockBuckets*8 }
 
 // Init appends an empty sketch.
 func (q *Quantiles) Init(dst []byte) []byte { return append(dst, make([]byte, quantilesHeader)...) }
@@ -149,14 +152,14 @@ func (q *Quantiles) Add(b []byte, x float64, scratch []byte) (out []byte, rebuil
 	if block := bucket >> 5; s.blocks > 0 && block < s.block+s.blocks {
 		// Below the lowest block there is room only if the store is not full.
 		at := max(bucket-s.block*blockBuckets, 0)
-		if block >= s.block || s.blocks == maxBlocks {
+		if block >= s.block || s.blocks == q.most {
 			from := quantilesHeader
 			if sign == 1 {
 				first := readHeader(b, 0)
 				from += first.size()
 			}
 			s.counts = b[from : from+s.size()]
-			if n := s.get(at) + 1; widthFor(n) == s.width {
+			if n := s.get(at) + 1; widthFor(n) <= s.width {
 				s.put(at, n)
 				return b, false
 			}
@@ -170,22 +173,22 @@ func (q *Quantiles) Add(b []byte, x float64, scratch []byte) (out []byte, rebuil
 	out = append(scratch, b[:quantilesHeader]...)
 	none := store{}
 	if sign == 0 {
-		out = join(out, len(scratch), 0, &positive, &one)
-		return join(out, len(scratch), 1, &negative, &none), true
+		out = q.join(out, len(scratch), 0, &positive, &one)
+		return q.join(out, len(scratch), 1, &negative, &none), true
 	}
-	out = join(out, len(scratch), 0, &positive, &none)
-	return join(out, len(scratch), 1, &negative, &one), true
+	out = q.join(out, len(scratch), 0, &positive, &none)
+	return q.join(out, len(scratch), 1, &negative, &one), true
 }
 
 // join appends the sum of two stores and writes its header into the sketch that begins at start.
-func join(out []byte, start, sign int, x, y *store) []byte {
+func (q *Quantiles) join(out []byte, start, sign int, x, y *store) []byte {
 	if x.blocks == 0 {
 		x, y = y, x
 	}
 	sum := *x
 	if y.blocks > 0 {
 		end := max(x.block+x.blocks, y.block+y.blocks)
-		sum.block = max(min(x.block, y.block), end-maxBlocks)
+		sum.block = max(min(x.block, y.block), end-q.most)
 		sum.blocks = end - sum.block
 	}
 	// The greatest count says the width. What is below the lowest block adds up in the first bucket.
@@ -232,8 +235,8 @@ func (q *Quantiles) Merge(b, other, scratch []byte) (out []byte, rebuilt bool) {
 	start := len(scratch)
 	out = append(scratch, b[:quantilesHeader]...)
 	le.PutUint64(out[start:], le.Uint64(b)+le.Uint64(other))
-	out = join(out, start, 0, &p, &op)
-	return join(out, start, 1, &n, &on), true
+	out = q.join(out, start, 0, &p, &op)
+	return q.join(out, start, 1, &n, &on), true
 }
 
 // Quantile tells the value of rank floor(p*(n-1)) of the n that were added, in order. It is false if none was.
@@ -288,7 +291,7 @@ func (q *Quantiles) Check(b []byte) error {
 			return fmt.Errorf("no buckets of %d bytes", s.width)
 		case s.blocks > 0 && s.width != 1 && s.width != 2 && s.width != 4 && s.width != 8:
 			return fmt.Errorf("buckets of %d bytes", s.width)
-		case s.blocks > maxBlocks || s.blocks > 0 && (s.block < least || s.block+s.blocks-1 > most):
+		case s.blocks > q.most || s.blocks > 0 && (s.block < least || s.block+s.blocks-1 > most):
 			return fmt.Errorf("%d blocks of buckets from %d", s.blocks, s.block)
 		}
 		size += s.size()
