@@ -96,6 +96,7 @@ func (c *Consumer) nextRecord() consumerRecord {
 	}
 	next.Components = slices.Clone(c.record.Components)
 	next.Resets = slices.Clone(c.record.Resets)
+	next.Ticks = slices.Clone(c.record.Ticks)
 	next.Held = map[string][]Tick{}
 	for name, held := range c.record.Held {
 		next.Held[name] = slices.Clone(held)

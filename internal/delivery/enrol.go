@@ -65,10 +65,14 @@ func (c *Consumer) Enrol(ctx context.Context, id component.ID, p Participant) er
 	return c.sendOutbox(ctx, e)
 }
 
-// passHeld gives a restored component the ticks that came while it was not enrolled.
+// passHeld gives a restored component the ticks that came while it was not enrolled. One that the log has not known gets the last of
+// each partition: a partition may have nothing else.
 func (c *Consumer) passHeld(name string, p Participant) error {
 	c.mu.Lock()
-	held := c.record.Held[name]
+	held := slices.Clone(c.record.Held[name])
+	if !slices.Contains(c.record.Components, name) {
+		held = slices.Clone(c.record.Ticks)
+	}
 	c.mu.Unlock()
 	for _, t := range held {
 		o, err := p.Tick(t)
@@ -90,6 +94,11 @@ func (c *Consumer) passHeld(name string, p Participant) error {
 func (c *Consumer) tick(_ context.Context, ch Chunk, partition uint32) error {
 	t := Tick{Partition: partition, Position: ch.First, Appended: ch.Appended, EventTime: ch.EventTime}
 	c.mu.Lock()
+	if i := slices.IndexFunc(c.record.Ticks, func(h Tick) bool { return h.Partition == partition }); i >= 0 {
+		c.record.Ticks[i] = t
+	} else {
+		c.record.Ticks = append(c.record.Ticks, t)
+	}
 	var now []Participant
 	for _, name := range c.record.Components {
 		if e := c.parts[name]; e != nil && e.participant != nil {

@@ -85,6 +85,8 @@ type consumerRecord struct {
 	// Held are ticks that components have not got yet, since they have not enrolled since the last start: the last
 	// one of each partition, which stands for all before it.
 	Held map[string][]Tick `json:"held,omitempty"`
+	// Ticks are the last one of each partition: what a component gets that enrols for the first time.
+	Ticks []Tick `json:"ticks,omitempty"`
 	// Resets that the configuration asked for and that were carried out, by their names.
 	Resets []string `json:"resets,omitempty"`
 }
