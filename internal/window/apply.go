@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package window
+
+import (
+	"github.com/millrace/millrace/internal/aggregate"
+	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/keyed"
+	"github.com/millrace/millrace/internal/watermark"
+)
+
+// change is what one delivery does to the state.
+type change struct {
+	e       *Engine
+	part    *part
+	journal *keyed.Journal
+	counts  [][outcomes]int64 // by aggregation
+}
+
+var _ delivery.Overlay = (*change)(nil)
+
+// Publish implements delivery.Overlay.
+func (c *change) Publish() {
+	c.journal.Publish()
+	for i := range c.counts {
+		for o, n := range c.counts[i] {
+			if n > 0 {
+				c.e.o.Observer.Events(c.e.plan.aggs[i].def.Name, outcome(o).String(), n)
+			}
+		}
+		a := c.e.plan.aggs[i]
+		c.part.aggs[i].set.TakeSkips(func(function int, reason aggregate.Reason, n uint32) {
+			c.e.o.Observer.Skipped(a.def.Name, a.def.Values[function].As, reason.String(), int64(n))
+		})
+	}
+}
+
+// Discard implements delivery.Overlay.
+func (c *change) Discard() {
+	c.journal.Discard()
+	c.part.forget()
+	for i := range c.part.aggs {
+		c.part.aggs[i].set.TakeSkips(func(int, aggregate.Reason, uint32) {})
+	}
+}
+
+// work is one call of Apply.
+type work struct {
+	*change
+	plan  *Plan
+	input inputNotes
+	stage bool
+	// What is the same for all rows.
+	allResults, panes bool
+	threshold         int64 // of a stage: what is before it is late
+
+	runs     []delivery.Run
+	left     int // records of the first run
+	row      int
+	position uint64
+	evaluate *evaluation // nil without OTTL
+
+	late []int // positions in the batch
+}
+
+// Apply counts the events of a delivery and stages the change. It returns which of the batch are late, ascending.
+func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err error) {
+	p := e.part(d)
+	in := e.seen()
+	w := &work{
+		change: &change{e: e, part: p, counts: make([][outcomes]int64, len(e.plan.aggs))},
+		plan:   e.plan, stage: p.stage, allResults: !in.Partitions, panes: in.Panes && p.stage, threshold: watermark.Min,
+	}
+	if w.input, err = readInput(e.space.Meta(p.number)); err != nil {
+		return nil, err
+	}
+	w.journal = e.space.Begin(p.number)
+	d.Stage(w.change)
+	if w.evaluate, err = e.plan.evaluate(b); err != nil {
+		return nil, err
+	}
+	config := &e.plan.o.Watermark
+	if p.stage {
+		if at := w.input.input.Watermark(config); at != watermark.Min {
+			w.threshold = at - int64(config.AllowedLateness)
+		}
+		w.position = w.input.rows
+	} else {
+		w.position = d.ID.First
+		w.runs = runsOf(d, b.Len())
+	}
+	for i := range p.keys {
+		p.keys[i].row = 0
+	}
+	if len(w.runs) > 0 {
+		w.left = w.runs[0].Records
+	}
+	if err := p.reader.Each(b, w.each); err != nil {
+		return nil, err
+	}
+	if err := e.space.Err(p.number); err != nil {
+		return nil, err
+	}
+	if p.stage {
+		w.input.rows += uint64(w.row)
+		w.input.input.Raise(config, d.Watermark)
+	}
+	e.space.SetMeta(p.number, w.input.append(nil))
+	e.wantEarly(w.input.input.Appended)
+	return w.late, nil
+}
+
+// runsOf says when the records were appended. Behind a processor that has removed some it is not known which: then it is when the first one was.
+func runsOf(d *delivery.Delivery, records int) []delivery.Run {
+	n := 0
+	for _, r := range d.Runs {
+		n += r.Records
+	}
+	if n == records {
+		return d.Runs
+	}
+	return []delivery.Run{{Records: records, Appended: d.FirstAppended}}
+}
+
+// each counts one event.
+func (w *work) each(i int, row *event.Row) bool {
+	w.row++
+	appended := row.Time // of a stage's results
+	verdict := watermark.OnTime
+	tooFarAhead := row.Time < 0 // beyond what nanoseconds can be
+	switch {
+	case w.stage:
+		if row.Time < w.threshold {
+			verdict = watermark.Late
+		}
+	default:
+		for w.left == 0 && len(w.runs) > 1 {
+			w.runs = w.runs[1:]
+			w.left = w.runs[0].Records
+		}
+		w.left--
+		appended = w.runs[0].Appended
+		if ahead := row.Time - appended; ahead > int64(w.plan.o.MaxFuture) {
+			tooFarAhead = true
+		}
+		if !tooFarAhead {
+			verdict = w.input.input.See(&w.plan.o.Watermark, row.Time, appended)
+		} else {
+			w.input.input.Appended = max(w.input.input.Appended, appended)
+		}
+	}
+	if verdict == watermark.Late && w.plan.byEvent {
+		w.late = append(w.late, i)
+	}
+	values := row.Values
+	if w.evaluate != nil {
+		values = w.evaluate.row(i, values)
+	}
+	for n, a := range w.plan.aggs {
+		w.counts[n][w.count(n, a, row, values, appended, verdict, tooFarAhead)]++
+	}
+	return true
+}
+
+func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scalar, appended int64, verdict watermark.Verdict, tooFarAhead bool) outcome {
+	if !a.takes(row.Name, w.stage, w.allResults) {
+		return filtered
+	}
+	t, result := appended, counted
+	if !a.processing {
+		switch {
+		case tooFarAhead:
+			return tooFar
+		case verdict == watermark.Late:
+			return late
+		case verdict == watermark.Future:
+			result = future
+		}
+		t = row.Time
+	}
+	holds := len(a.where) == 0 || allHold(a.where, values)
+	if holds && a.filter >= 0 {
+		holds = w.evaluate.holds(a.filter)
+	}
+	if !holds && !w.panes {
+		return filtered
+	}
+	mask := uint64(0)
+	for bit := range a.masks {
+		if allHold(a.masks[bit], values) {
+			mask |= 1 << bit
+		}
+	}
+	k := &w.part.keys[a.key]
+	if k.row != w.row {
+		k.row = w.row
+		k.key = appendKey(k.key[:0], w.plan.keys[a.key], values)
+		if len(k.key) > maxKey {
+			k.key = append(k.key[:0], overflowKey...)
+		}
+		k.hash = keyed.Hash(k.key)
+	}
+	key, hash := k.key, k.hash
+	if len(key) == 1 && key[0] == keyOverflow {
+		result = overflow
+	}
+	at := aggregate.Point{Time: row.Time, Partition: w.part.number, Position: w.position + uint64(w.row) - 1}
+	s := &w.part.aggs[n]
+	if w.panes && values[columnResultID].Kind == event.KindString {
+		if a.session {
+			if !holds {
+				return filtered
+			}
+			if values[columnPaneTiming].Text != "on_time" {
+				return pane
+			}
+		} else {
+			return w.keepRow(a, s, t, holds, key, mask, values, at, result)
+		}
+	} else if !holds {
+		return filtered
+	}
+	if a.session {
+		return w.addToSession(a, s, t, key, hash, values, mask, at, result)
+	}
+	sl := s.current
+	if sl == nil || t < sl.start || t >= sl.end {
+		sl = w.slice(a, s, t)
+	}
+	table := sl.table
+	if table == nil {
+		table = w.e.space.Table(w.part.number, tableName(a.id, kindSlice, sl.start))
+		sl.table = table
+	}
+	r, found := table.Find(hash, key)
+	if !found {
+		if table.Len() >= a.def.CardinalityLimit && len(w.plan.keys[a.key]) > 0 {
+			result = overflow
+			key, hash = overflowKey, keyed.Hash(overflowKey)
+			r, found = table.Find(hash, key)
+		}
+		if !found {
+			r = table.Insert(hash, key, len(a.empty))
+			if !a.isFixed {
+				copy(table.Edit(r), a.empty)
+			}
+		}
+	}
+	acc := table.Edit(r)
+	if out := s.set.Add(acc, values, mask, at); len(out) != len(acc) {
+		copy(table.Resize(r, len(out)), out)
+	}
+	return result
+}
+
+// slice that holds t becomes the current one.
+func (w *work) slice(a *aggregation, s *aggState, t int64) *slice {
+	start, end := a.assign.slice(t)
+	sl := s.slices[start]
+	if sl == nil {
+		sl = &slice{start: start, end: end}
+		sl.table, _ = w.e.space.Lookup(w.part.number, tableName(a.id, kindSlice, start))
+		sl.rows, _ = w.e.space.Lookup(w.part.number, tableName(a.id, kindRows, start))
+		s.slices[start] = sl
+	}
+	if a.panes {
+		s.touched[start] = struct{}{}
+	}
+	s.current = sl
+	return sl
+}

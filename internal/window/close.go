@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package window
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/millrace/millrace/internal/aggregate"
+	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/keyed"
+	"github.com/millrace/millrace/internal/result"
+	"github.com/millrace/millrace/internal/watermark"
+)
+
+// maxCheckpointBytes of results that one checkpoint emits before it leaves further windows to the next: a checkpoint is one
+// write of the state store. What one window holds is emitted at once.
+const maxCheckpointBytes = 32 << 20
+
+// closing is one checkpoint's work.
+type closing struct {
+	e     *Engine
+	w     delivery.CheckpointWriter
+	notes *notes
+	// State by aggregation, as it was found.
+	found map[identity]*found
+	// Watermarks of event time and processing time, and the latest processing time of any input.
+	event, processing, now int64
+
+	held      []byte // the last batch, until it is known that it is
+	hasHeld   bool
+	emitted   int // bytes
+	full      bool
+	results   map[string][3]int64 // by aggregation: early, on time, late
+	values    []aggregate.Value
+	refs      []keyed.Ref
+	id        []byte
+	looked    []*aggregation // whose changed slices were all looked at
+	dropped   map[string]int64
+	nextEarly int64
+}
+
+// found is the tables of one aggregation.
+type found struct {
+	slices   map[int64][]sliceTable
+	sessions []sliceTable
+	started  []*keyed.Table
+	panes    map[int64]*keyed.Table
+}
+
+// sliceTable is a table of a part. rows says that it is kindRows.
+type sliceTable struct {
+	part  uint32
+	table *keyed.Table
+	rows  bool
+}
+
+// lateness that the aggregation allows.
+func (e *Engine) lateness(a *aggregation) int64 {
+	if a.processing {
+		return 0
+	}
+	return int64(e.plan.o.Watermark.AllowedLateness)
+}
+
+// Checkpoint implements delivery.Participant.
+func (e *Engine) Checkpoint(w delivery.CheckpointWriter) error {
+	e.space.Meta(e.shared()) // so that it is among those that can be undone
+	e.space.BeginCheckpoint()
+	c := &closing{
+		e: e, w: w, notes: e.notes.clone(), results: map[string][3]int64{}, dropped: map[string]int64{}, nextEarly: math.MaxInt64,
+	}
+	e.mu.Lock()
+	c.notes.Stages = slices.Clone(e.stages)
+	e.mu.Unlock()
+	if err := c.watermarks(); err != nil {
+		return err
+	}
+	c.find()
+	c.dropUnknown()
+	for _, a := range e.retired {
+		if err := c.retire(a); err != nil {
+			return fmt.Errorf("closing %s: %w", a.def.Name, err)
+		}
+	}
+	emitted := int64(math.MaxInt64)
+	for _, a := range e.plan.aggs {
+		least, err := c.close(a)
+		if err != nil {
+			return fmt.Errorf("closing %s: %w", a.def.Name, err)
+		}
+		emitted = min(emitted, least)
+	}
+	c.finish(max(emitted, c.notes.Emitted))
+	if b := c.notes.bytes(); !bytes.Equal(b, e.space.Meta(e.shared())) {
+		e.space.SetMeta(e.shared(), b)
+	}
+	for _, number := range e.space.Partitions() {
+		if err := e.space.Err(number); err != nil {
+			return err
+		}
+	}
+	if err := e.space.Checkpoint(w); err != nil {
+		return err
+	}
+	e.pending = c.notes
+	e.closing = c
+	return nil
+}
+
+// Committed implements delivery.Participant.
+func (e *Engine) Committed() {
+	e.space.Committed()
+	c := e.closing
+	e.notes, e.pending, e.closing = e.pending, nil, nil
+	e.retired, e.unknown, e.recheck = nil, nil, false
+	e.changed.Store(false)
+	e.forget(c.looked)
+	e.more.Store(c.full)
+	e.due.Store(watermark.Min)
+	if c.nextEarly != math.MaxInt64 {
+		e.due.Store(c.nextEarly)
+	}
+	for name, n := range c.results {
+		for i, timing := range []result.Timing{result.Early, result.OnTime, result.Late} {
+			if n[i] > 0 {
+				e.o.Observer.Results(name, string(timing), n[i])
+			}
+		}
+	}
+	for reason, n := range c.dropped {
+		e.o.Observer.Dropped("", reason, n)
+	}
+	e.measure(c)
+	if c.full {
+		e.o.Coordinator.RequestCheckpoint()
+	}
+}
+
+// Aborted implements delivery.Participant.
+func (e *Engine) Aborted() {
+	e.space.Aborted()
+	e.pending, e.closing = nil, nil
+	e.forget(nil)
+}
+
+// forget what parts know of their tables, and which slices of these aggregations changed.
+func (e *Engine) forget(looked []*aggregation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.parts {
+		p.forget()
+		for i, a := range e.plan.aggs {
+			if slices.Contains(looked, a) {
+				clear(p.aggs[i].touched)
+			}
+		}
+	}
+}
+
+// watermarks of all inputs.
+func (c *closing) watermarks() error {
+	e := c.e
+	c.event, c.processing, c.now = math.MaxInt64, math.MaxInt64, watermark.Min
+	in := e.seen()
+	see := func(number uint32, stage bool) error {
+		n, err := readInput(e.space.Meta(number))
+		if err != nil {
+			return err
+		}
+		at := n.input.Watermark(&e.plan.o.Watermark)
+		processing := n.input.Appended
+		if stage {
+			processing = at
+		}
+		c.event, c.processing, c.now = min(c.event, at), min(c.processing, processing), max(c.now, processing)
+		return nil
+	}
+	if in.Partitions {
+		for p := range e.partitions {
+			if err := see(p, false); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range in.Stages {
+		e.mu.Lock()
+		number := e.stage(s)
+		e.mu.Unlock()
+		if err := see(number, true); err != nil {
+			return err
+		}
+	}
+	if c.event == math.MaxInt64 { // no inputs
+		c.event, c.processing = watermark.Min, watermark.Min
+	}
+	return nil
+}
+
+// find the tables of all aggregations.
+func (c *closing) find() {
+	c.found = map[identity]*found{}
+	for _, number := range c.e.space.Partitions() {
+		for t := range c.e.space.Tables(number) {
+			id, kind, at, ok := parseName(t)
+			if !ok {
+				continue
+			}
+			f := c.found[id]
+			if f == nil {
+				f = &found{slices: map[int64][]sliceTable{}, panes: map[int64]*keyed.Table{}}
+				c.found[id] = f
+			}
+			switch kind {
+			case kindSlice, kindRows:
+				f.slices[at] = append(f.slices[at], sliceTable{number, t, kind == kindRows})
+			case kindSessions:
+				f.sessions = append(f.sessions, sliceTable{number, t, false})
+			case kindStarted:
+				f.started = append(f.started, t)
+			case kindPanes:
+				f.panes[at] = t
+			}
+		}
+	}
+}
+
+func (c *closing) tables(a *aggregation) *found {
+	if f := c.found[a.id]; f != nil {
+		return f
+	}
+	return &found{}
+}
+
+// close emits and drops what is due of the aggregation. It returns the time before which no later result of it is.
+func (c *closing) close(a *aggregation) (least int64, err error) {
+	n := c.notes.of(a)
+	w := c.event
+	if a.processing {
+		w = c.processing
+	}
+	lateness := c.e.lateness(a)
+	early := c.earlyDue(a, n)
+	if w == watermark.Min && !early {
+		return watermark.Min, nil
+	}
+	f := c.tables(a)
+	if a.session {
+		done, err := c.closeSessions(a, f, w, false)
+		if err != nil || !done || w == watermark.Min {
+			return watermark.Min, err
+		}
+		return w - lateness - 1, nil
+	}
+	out, err := c.writer(a)
+	if err != nil {
+		return 0, err
+	}
+	starts := slices.Sorted(maps.Keys(f.slices))
+	closed, firstOpen := w, true
+	if n.Closed > w { // a stage was added, or the configuration has another max_out_of_orderness
+		closed = n.Closed
+	}
+	err = c.eachWindow(a, starts, func(start, end int64, of []int64) (bool, error) {
+		switch {
+		case end <= n.Closed:
+			if a.panes && end+lateness > w && (c.e.recheck || c.touched(a, of)) {
+				return true, c.emitWindow(a, f, out, start, end, of, result.Late)
+			}
+		case end <= w:
+			if c.full {
+				closed = end - 1
+				return false, nil
+			}
+			if err := c.emitWindow(a, f, out, start, end, of, result.OnTime); err != nil {
+				return false, err
+			}
+		case !early:
+			return false, nil
+		default:
+			// Of hopping windows only the next to close: it has the most of what is recent, and an event falls into many.
+			if (firstOpen || a.assign.slide == a.assign.size) && (c.e.recheck || c.touched(a, of)) {
+				if err := c.emitWindow(a, f, out, start, end, of, result.Early); err != nil {
+					return false, err
+				}
+			}
+			firstOpen = false
+		}
+		return true, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := out.Flush(); err != nil {
+		return 0, err
+	}
+	n.Closed = closed
+	if a.early == 0 || early {
+		c.looked = append(c.looked, a)
+	}
+	for start, tables := range f.slices {
+		if end := a.assign.lastEnd(start); end <= closed && end+lateness <= w {
+			for _, t := range tables {
+				c.e.space.Drop(t.table)
+			}
+		}
+	}
+	for start, table := range f.panes {
+		if end := a.assign.end(start); end <= closed && end+lateness <= w {
+			c.e.space.Drop(table)
+		}
+	}
+	if w == watermark.Min {
+		return watermark.Min, nil
+	}
+	return min(w, closed) - lateness, nil
+}
+
+// earlyDue says whether early panes are due, and takes note that they were emitted.
+func (c *closing) earlyDue(a *aggregation, n *aggregationNotes) bool {
+	if a.early == 0 || c.now == watermark.Min {
+		return false
+	}
+	is := n.Early == watermark.Min || c.now-n.Early >= a.early
+	if is {
+		n.Early = c.now
+	}
+	c.nextEarly = min(c.nextEarly, n.Early+a.early)
+	return is
+}
+
+// eachWindow calls f for each window that has slices, by time, with those of its slices that have events.
+func (c *closing) eachWindow(a *aggregation, starts []int64, f func(start, end int64, of []int64) (bool, error)) error {
+	from := int64(math.MinInt64)
+	for i, s := range starts {
+		first, last := a.assign.windows(s)
+		for start := max(first, from); start <= last; start += a.assign.slide {
+			end := a.assign.end(start)
+			lo := i
+			for lo > 0 && starts[lo-1] >= start {
+				lo--
+			}
+			hi := lo
+			for hi < len(starts) && starts[hi] < end {
+				hi++
+			}
+			if more, err := f(start, end, starts[lo:hi]); err != nil || !more {
+				return err
+			}
+		}
+		from = last + a.assign.slide
+		if a.assign.calendar != nil {
+			from = last + 1
+		}
+	}
+	return nil
+}
+
+// touched says whether any of the slices has changed since panes were last looked for.
+func (c *closing) touched(a *aggregation, of []int64) bool {
+	n := slices.Index(c.e.plan.aggs, a)
+	if n < 0 {
+		return false
+	}
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	for _, p := range c.e.parts {
+		for _, s := range of {
+			if _, ok := p.aggs[n].touched[s]; ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// gather merges the slices of a window: in the order of partitions, then of slices.
+func (c *closing) gather(a *aggregation, f *found, of []int64) (*keyed.Table, error) {
+	var tables []sliceTable
+	for _, s := range of {
+		tables = append(tables, f.slices[s]...)
+	}
+	if len(tables) == 1 && !tables[0].rows {
+		return tables[0].table, nil // nothing to merge with
+	}
+	slices.SortStableFunc(tables, func(x, y sliceTable) int { return cmp.Compare(x.part, y.part) })
+	all, err := scratchTable()
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		from := t.table
+		if t.rows {
+			if from, err = scratchTable(); err != nil {
+				return nil, err
+			}
+			if err := c.addRows(a, t.table, t.part, from); err != nil {
+				return nil, err
+			}
+		}
+		from.All(func(r keyed.Ref) bool {
+			mergeInto(a, all, from.Key(r), from.Value(r))
+			return true
+		})
+	}
+	return all, nil
+}
+
+// scratchTable is in memory alone, and nothing of it is journaled.
+func scratchTable() (*keyed.Table, error) {
+	space, err := keyed.Restore(emptySnapshot{}, keyed.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return space.Table(0, ""), nil
+}
+
+func mergeInto(a *aggregation, to *keyed.Table, key, acc []byte) {
+	hash := keyed.Hash(key)
+	r, found := to.Find(hash, key)
+	if !found {
+		copy(to.Edit(to.Insert(hash, key, len(acc))), acc)
+		return
+	}
+	v := to.Edit(r)
+	if out := a.set.Merge(v, acc); len(out) != len(v) {
+		copy(to.Resize(r, len(out)), out)
+	}
+}
+
+// emitWindow writes a row for each group of the window: of a pane that is not on time only those that have changed.
+func (c *closing) emitWindow(a *aggregation, f *found, out *result.Writer, start, end int64, of []int64, timing result.Timing) error {
+	all, err := c.gather(a, f, of)
+	if err != nil {
+		return err
+	}
+	var panes *keyed.Table
+	if a.panes {
+		if panes = f.panes[start]; panes == nil {
+			panes = c.e.space.Table(c.e.shared(), tableName(a.id, kindPanes, start))
+			if f.panes != nil {
+				f.panes[start] = panes
+			}
+		}
+	}
+	for _, r := range c.sorted(all) {
+		key, acc := all.Key(r), all.Value(r)
+		index := uint32(0)
+		if panes != nil {
+			var changed bool
+			if index, changed = nextPane(panes, key, acc, timing == result.OnTime); !changed {
+				continue
+			}
+		}
+		if err := c.row(a, out, start, end, key, acc, timing, index, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextPane returns the index of the group's next pane, and whether there is one to emit: always if it is the complete one.
+// A pane is kept as index (4 bytes) and a hash of the accumulator (8).
+func nextPane(panes *keyed.Table, key, acc []byte, always bool) (uint32, bool) {
+	sum := xxhash.Sum64(acc)
+	hash := keyed.Hash(key)
+	r, found := panes.Find(hash, key)
+	index := uint32(0)
+	if found {
+		v := panes.Value(r)
+		if !always && binary.BigEndian.Uint64(v[4:]) == sum {
+			return 0, false
+		}
+		index = binary.BigEndian.Uint32(v) + 1
+	} else {
+		r = panes.Insert(hash, key, 12)
+	}
+	v := panes.Edit(r)
+	binary.BigEndian.PutUint32(v, index)
+	binary.BigEndian.PutUint64(v[4:], sum)
+	return index, true
+}
+
+// row writes one result. other says that its identity is that of a definition that is no more.
+func (c *closing) row(a *aggregation, out *result.Writer, start, end int64, key, acc []byte, timing result.Timing, index uint32, other bool) error {
+	window := binary.BigEndian.AppendUint64(c.id[:0], uint64(start))
+	window = binary.BigEndian.AppendUint64(window, uint64(end))
+	c.id = window
+	parts := [][]byte{[]byte(a.def.Name), window, key}
+	if other {
+		parts = append(parts, a.id[:])
+	}
+	out.Row(result.Head{Event: a.def.Name, Time: end - 1, ID: result.ID(parts...), Timing: timing, Index: index})
+	out.Time(0, start)
+	out.Time(1, end)
+	if err := writeKey(out, a.table, 2, len(a.def.GroupBy), key); err != nil {
+		return err
+	}
+	c.values = a.set.Results(acc, c.values[:0])
+	for i := range c.values {
+		writeValue(out, a.firstValue+i, &c.values[i])
+	}
+	n := c.results[a.def.Name]
+	switch timing {
+	case result.Early:
+		n[0]++
+	case result.OnTime:
+		n[1]++
+	default:
+		n[2]++
+	}
+	c.results[a.def.Name] = n
+	return nil
+}
+
+func writeValue(out *result.Writer, column int, v *aggregate.Value) {
+	switch v.Type {
+	case aggregate.Integer:
+		out.Int(column, v.Int)
+	case aggregate.Number:
+		out.Float(column, v.Float)
+	case aggregate.String:
+		out.Str(column, v.Text)
+	case aggregate.Boolean:
+		out.Bool(column, v.Bool)
+	case aggregate.Time:
+		out.Time(column, v.Int)
+	case aggregate.Ranked:
+		list := make([]result.Count, len(v.List))
+		for i, e := range v.List {
+			list[i] = result.Count{Value: e.Value, Count: e.Count}
+		}
+		out.Ranked(column, list)
+	}
+}
+
+func (c *closing) writer(a *aggregation) (*result.Writer, error) {
+	return result.NewWriter(a.table, func(otlp []byte) {
+		c.release(c.notes.Emitted)
+		c.held, c.hasHeld = append(c.held[:0], otlp...), true
+		c.emitted += len(otlp)
+		c.full = c.full || c.emitted >= maxCheckpointBytes
+	})
+}
+
+// release emits the batch that was held back. Only the checkpoint's last one carries its watermark: results that come before it
+// may be older.
+func (c *closing) release(watermark int64) {
+	if c.hasHeld {
+		c.w.Emit(delivery.OutboxBatch{Logs: c.held, Watermark: watermark})
+		c.hasHeld = false
+	}
+}
+
+// finish tells those behind how far the engine has come: with the last batch, or with an empty one if it has moved.
+func (c *closing) finish(at int64) {
+	if !c.hasHeld && at > c.notes.Emitted {
+		c.held, c.hasHeld = c.held[:0], true
+	}
+	c.release(at)
+	c.notes.Emitted = at
+}
+
+// emptySnapshot is for tables that nobody writes.
+type emptySnapshot struct{}
+
+func (emptySnapshot) Get([]byte) ([]byte, bool, error)                  { return nil, false, nil }
+func (emptySnapshot) Range([]byte, func(key, value []byte) error) error { return nil }

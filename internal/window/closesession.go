@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package window
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/millrace/millrace/internal/keyed"
+	"github.com/millrace/millrace/internal/result"
+)
+
+// piece is one interval of one partition, of a group that is looked at.
+type piece struct {
+	interval
+	table int // of found.sessions
+}
+
+// session is a closed one.
+type session struct {
+	start, end int64
+	key, acc   []byte
+}
+
+// closeSessions emits the sessions that nothing can be added to any more. A group's intervals lie in as many partitions as
+// its events: those that are near make one session. It says whether all that is due is done. retired emits everything, under identities of its own.
+func (c *closing) closeSessions(a *aggregation, f *found, w int64, retired bool) (done bool, err error) {
+	done = true
+	slices.SortFunc(f.sessions, func(x, y sliceTable) int { return cmp.Compare(x.part, y.part) })
+	groups := map[string]struct{}{}
+	for _, t := range f.sessions {
+		if retired {
+			t.table.All(func(r keyed.Ref) bool {
+				groups[string(t.table.Key(r))] = struct{}{}
+				return true
+			})
+			continue
+		}
+		t.table.Due(w, func(r keyed.Ref) int64 {
+			groups[string(t.table.Key(r))] = struct{}{}
+			return w // it is scheduled anew below, unless it is deleted
+		})
+		done = done && !t.table.SpilledDue(w)
+	}
+	var closed []session
+	for key := range groups {
+		if closed, err = c.closeGroup(a, f, []byte(key), w, retired, closed); err != nil {
+			return false, err
+		}
+	}
+	for _, t := range f.started {
+		var over []keyed.Ref
+		t.All(func(r keyed.Ref) bool {
+			if at := int64(binary.BigEndian.Uint64(t.Key(r))); at+a.gap+c.e.lateness(a) <= w {
+				over = append(over, r)
+			}
+			return true
+		})
+		for _, r := range over {
+			t.Delete(r)
+		}
+	}
+	if len(closed) == 0 {
+		c.full = c.full || !done
+		return done, nil
+	}
+	slices.SortFunc(closed, func(x, y session) int {
+		return cmp.Or(cmp.Compare(x.end, y.end), cmp.Compare(x.start, y.start), bytes.Compare(x.key, y.key))
+	})
+	out, err := c.writer(a)
+	if err != nil {
+		return false, err
+	}
+	timing := result.OnTime
+	if retired {
+		timing = result.Early
+	}
+	for i := range closed {
+		s := &closed[i]
+		if err := c.row(a, out, s.start, s.end, s.key, s.acc, timing, 0, retired); err != nil {
+			return false, err
+		}
+	}
+	c.full = c.full || !done
+	return done, out.Flush()
+}
+
+// closeGroup closes what is due of one group, and appends it.
+func (c *closing) closeGroup(a *aggregation, f *found, key []byte, w int64, all bool, closed []session) ([]session, error) {
+	hash := keyed.Hash(key)
+	var pieces []piece
+	refs := make([]keyed.Ref, len(f.sessions))
+	in := make([]bool, len(f.sessions))
+	for i, t := range f.sessions {
+		if refs[i], in[i] = t.table.Find(hash, key); !in[i] {
+			continue
+		}
+		list, err := intervals(t.table.Value(refs[i]), nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range list {
+			pieces = append(pieces, piece{v, i})
+		}
+	}
+	slices.SortStableFunc(pieces, func(x, y piece) int { return cmp.Or(cmp.Compare(x.first, y.first), cmp.Compare(x.table, y.table)) })
+	gone := make([]bool, len(pieces))
+	any := false
+	for i := 0; i < len(pieces); {
+		whole := interval{first: pieces[i].first, last: pieces[i].last}
+		j := i + 1
+		for j < len(pieces) && a.near(&whole, pieces[j].first, pieces[j].last) && a.fits(&whole, pieces[j].first, pieces[j].last) {
+			whole.last = max(whole.last, pieces[j].last)
+			j++
+		}
+		if all || c.e.sessionDue(a, whole.last) <= w {
+			any = true
+			closed = append(closed, session{whole.first, whole.last + a.gap, key, a.join(pieces[i:j])})
+			for k := i; k < j; k++ {
+				gone[k] = true
+			}
+		}
+		i = j
+	}
+	due := make([]int64, len(f.sessions))
+	for i := range due {
+		due[i] = math.MaxInt64
+	}
+	values := make([][]byte, len(f.sessions))
+	i := 0
+	for i < len(pieces) {
+		whole := interval{first: pieces[i].first, last: pieces[i].last}
+		j := i + 1
+		for j < len(pieces) && a.near(&whole, pieces[j].first, pieces[j].last) && a.fits(&whole, pieces[j].first, pieces[j].last) {
+			whole.last = max(whole.last, pieces[j].last)
+			j++
+		}
+		for k := i; k < j; k++ {
+			if p := &pieces[k]; !gone[k] {
+				values[p.table] = appendInterval(values[p.table], p.first, p.last, p.acc)
+				due[p.table] = min(due[p.table], c.e.sessionDue(a, whole.last))
+			}
+		}
+		i = j
+	}
+	for i, t := range f.sessions {
+		switch {
+		case !in[i]:
+		case values[i] == nil:
+			t.table.Delete(refs[i])
+		default:
+			if any {
+				copy(t.table.Resize(refs[i], len(values[i])), values[i])
+			}
+			t.table.Schedule(refs[i], due[i])
+		}
+	}
+	return closed, nil
+}
+
+// join merges pieces of one session: in the order of partitions, then of time.
+func (a *aggregation) join(pieces []piece) []byte {
+	if len(pieces) == 1 {
+		return bytes.Clone(pieces[0].acc)
+	}
+	order := slices.Clone(pieces)
+	slices.SortStableFunc(order, func(x, y piece) int { return cmp.Compare(x.table, y.table) })
+	acc := bytes.Clone(order[0].acc)
+	for _, p := range order[1:] {
+		acc = own(acc, a.set.Merge(acc, p.acc))
+	}
+	return acc
+}
