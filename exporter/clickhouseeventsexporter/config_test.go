@@ -38,6 +38,13 @@ func TestAMistakeIsOneLineThatNamesFieldValueAndMend(t *testing.T) {
 	f(map[string]any{"events": map[string]any{"engine": "Log"}}, `events.engine: "Log" is not of the MergeTree family: use MergeTree or a relative of it`)
 	f(map[string]any{"events": map[string]any{"order_by": ""}}, `events.order_by is empty: give an expression, such as "(tenant_id, event_time)"`)
 	f(map[string]any{"events": map[string]any{"settings": map[string]any{"a": "x; DROP"}}}, `events.settings: a = "x; DROP" is no setting: use a name and a plain number or word`)
+	results := func(m map[string]any) map[string]any { return map[string]any{"results": m} }
+	f(results(map[string]any{"engine": "MergeTree"}), `results.engine: "MergeTree" does not replace a result's earlier rows: use ReplacingMergeTree or ReplicatedReplacingMergeTree`)
+	f(results(map[string]any{"engine": "ReplacingMergeTree(at)"}), `results.engine: "ReplacingMergeTree(at)" does not name its version: give pane_index as the last parameter`)
+	f(results(map[string]any{"ttl": "5ms"}), `results.ttl: 5ms is out of range: use a duration such as 2160h, of 1s to 175200h0m0s`)
+	f(results(map[string]any{"settings": map[string]any{"a": "';"}}), `results.settings: a = "';" is no setting: use a name and a plain number or word`)
+	f(results(map[string]any{"tables": map[string]any{"a b": nil}}), `results.tables: "a b" is not an identifier: give the name of a result's table, such as sessions`)
+	f(results(map[string]any{"tables": map[string]any{"sessions": map[string]any{"ttl": "-1h"}}}), `results.tables.sessions.ttl: -1h0m0s is out of range: use a duration such as 2160h, of 1s to 175200h0m0s`)
 	f(map[string]any{"sending_queue": map[string]any{"wait_for_result": false}},
 		`retry_on_failure.max_elapsed_time: 30s would drop events that were acknowledged, since sending_queue.wait_for_result is false: set max_elapsed_time: 0 or wait_for_result: true`)
 }

@@ -82,6 +82,12 @@ func results(t testing.TB, table *result.Table, panes ...pane) plog.Logs {
 	return ld
 }
 
+// oneResult has a row of nothing but the key.
+func oneResult(t testing.TB, table *result.Table) plog.Logs {
+	t.Helper()
+	return results(t, table, pane{visitor: "nobody"})
+}
+
 // sendResults exports what a stage of this process has made.
 func (x *testExporter) sendResults(t testing.TB, ld plog.Logs) {
 	t.Helper()
@@ -224,6 +230,25 @@ func TestResultsOfAnOutboxAreStoredAndComeAgain(t *testing.T) {
 	assert.NotEqual(t, before, x.engine.Query("SELECT count() FROM events"))
 	assert.Equal(t, int64(7), x.counter(t, "otelcol_exporter_clickhouse_events_rows", "table", "events")+
 		x.counter(t, "otelcol_exporter_clickhouse_events_rows", "table", "visits_panes"))
+}
+
+func TestResultsAndEventsPassTheQueueTogether(t *testing.T) {
+	x := newTestExporter(t, nil, func(c *Config) {
+		c.QueueConfig = createDefaultConfig().(*Config).QueueConfig
+		c.QueueConfig.Get().Batch.Get().FlushTimeout = 20 * time.Millisecond
+	})
+	errs := make(chan error)
+	for i := range 4 {
+		go func() {
+			errs <- x.ConsumeLogs(result.Emitted(t.Context()), results(t, visits(), pane{fmt.Sprint("v", i), 0, int64(i), false}))
+		}()
+		go func() { errs <- x.ConsumeLogs(t.Context(), some(t, fmt.Sprint("e", i), 0, 3)) }()
+	}
+	for range 8 {
+		require.NoError(t, <-errs)
+	}
+	assert.Equal(t, "4\t6", x.engine.Query("SELECT count(), sum(pages) FROM visits"))
+	assert.Equal(t, "12", x.engine.Query("SELECT count() FROM events"))
 }
 
 func TestResultsWaitForTheServer(t *testing.T) {

@@ -65,8 +65,8 @@ func (c *ResultsConfig) validate() error {
 			return fmt.Errorf("%s.engine: %q does not replace a result's earlier rows: use ReplacingMergeTree or ReplicatedReplacingMergeTree", field, engine)
 		case has && !strings.Contains(parameters, result.ColumnIndex):
 			return fmt.Errorf("%s.engine: %q does not name its version: give %s as the last parameter", field, engine, result.ColumnIndex)
-		case ttl < 0 || ttl > 0 && ttl < time.Second:
-			return fmt.Errorf("%s.ttl: %s is too short: use a duration with its unit, such as 2160h", field, ttl)
+		case ttl < 0 || ttl > 0 && ttl < time.Second || ttl > result.MaxTTL:
+			return fmt.Errorf("%s.ttl: %s is out of range: use a duration such as 2160h, of 1s to %s", field, ttl, result.MaxTTL)
 		}
 		return validateSettings(field, settings)
 	}

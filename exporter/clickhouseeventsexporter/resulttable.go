@@ -166,6 +166,11 @@ func createResultView(c *Config, def *result.Table, have []resultColumn, replace
 		defineAll(have), strings.Join(names, ",\n    "), quote(c.Database), quote(def.Name+result.PanesSuffix), sqlText(comment))
 }
 
+// dropResultView removes a view of ours, to be made anew. It removes no row.
+func dropResultView(c *Config, def *result.Table) string {
+	return fmt.Sprintf("DROP VIEW IF EXISTS %s.%s%s", quote(c.Database), quote(def.Name), c.onCluster())
+}
+
 // resultTable is a table of panes that is known to be as a definition wants it. It is immutable, but for spare, and shared by all
 // workers.
 type resultTable struct {

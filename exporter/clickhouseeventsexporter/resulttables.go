@@ -263,7 +263,19 @@ func (t *resultTables) bringUpView(ctx context.Context, def *result.Table, view,
 		t.note(name, "A view lacks columns of its results, and is not the exporter's to change", createResultView(t.cfg, def, columns, true))
 		return nil
 	}
-	return t.run(ctx, createResultView(t.cfg, def, columns, true))
+	err := t.run(ctx, createResultView(t.cfg, def, columns, true))
+	if !isCode(err, accessDenied) {
+		return err
+	}
+	// To replace it takes the right to drop tables, which nobody likes to give: readers miss the view for a moment instead.
+	err = t.run(ctx, dropResultView(t.cfg, def))
+	if isCode(err, accessDenied) {
+		t.note(name, "A view lacks columns of its results, and our user may not replace it (it needs GRANT DROP VIEW)", createResultView(t.cfg, def, columns, true))
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return t.run(ctx, createResultView(t.cfg, def, columns, false))
 }
 
 // note says something about a view once. The caller holds mu.

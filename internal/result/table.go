@@ -89,6 +89,9 @@ const (
 // PanesSuffix is what the name of the table of panes has more than the result's own.
 const PanesSuffix = "_panes"
 
+// MaxTTL is beyond what anybody means. ClickHouse reckons TTLs in seconds since 1970 that end in 2106.
+const MaxTTL = 20 * 365 * 24 * time.Hour
+
 // Bounds of a table, so that a text that is none costs little.
 const (
 	maxText        = 64 << 10
@@ -137,8 +140,8 @@ func (t *Table) Validate() error {
 		return fail("%d columns are more than %d: give fewer", len(t.Columns), maxColumns)
 	case !isDescription(t.Description):
 		return fail("its description is no text of at most %d bytes: shorten it", maxDescription)
-	case t.TTL < 0 || t.TTL > 0 && t.TTL < time.Second:
-		return fail("the TTL %s is too short: use at least 1s, or 0 for ever", t.TTL)
+	case t.TTL < 0 || t.TTL > 0 && t.TTL < time.Second || t.TTL > MaxTTL:
+		return fail("the TTL %s is out of range: use 1s to %s, or 0 for ever", t.TTL, MaxTTL)
 	case t.TTL > 0 && t.Time == "":
 		return fail("a TTL needs a time column to count from: name one")
 	}
