@@ -150,7 +150,9 @@ func (c *Consumer) probe(ctx context.Context) {
 	if !missing {
 		return
 	}
-	d := New(c.identity(), 1, c)
+	id := c.identity()
+	id.First = 1 // to 0: no range has this identity
+	d := New(id, 1, c)
 	// Its errors come again with the first delivery.
 	_ = c.o.Next(NewContext(ctx, d), plog.NewLogs())
 	d.Discard()

@@ -16,6 +16,7 @@ const (
 	FieldUser      = keyUser
 	FieldAnonymous = keyAnonymous
 	FieldSession   = keySession
+	FieldFailure   = keyFailureReason // set of failed events
 	maxFields      = 16
 )
 

@@ -306,6 +306,11 @@ func (t *Table) mark(r Ref) {
 // it, and no other. What was spilled comes back into memory.
 func (t *Table) All(f func(r Ref) bool) {
 	t.unspillAll()
+	t.Resident(f)
+}
+
+// Resident is All of the entries that are in memory.
+func (t *Table) Resident(f func(r Ref) bool) {
 	for r := range t.entries {
 		if t.entries[r].flags&live != 0 && !f(Ref(r)) {
 			return

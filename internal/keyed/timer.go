@@ -31,12 +31,12 @@ func (w *timers) add(bucket uint32, r Ref) {
 
 func (w *timers) bytes() int { return 5*w.refs + 48*len(w.buckets) }
 
-// Schedule has Due look at the entry at a time, in Unix nanoseconds. An entry has one timer: the last. It need not be moved when an entry
-// is to be looked at later: Due asks.
+// Schedule has Due look at the entry at a time at the latest, in Unix nanoseconds. It need not be called when an entry is to be looked at
+// later than was said: Due asks.
 func (t *Table) Schedule(r Ref, at int64) {
 	bucket := bucketOf(at)
 	e := &t.entries[r]
-	if e.due == bucket {
+	if e.due != 0 && e.due <= bucket {
 		return
 	}
 	t.part.top().scheduled(t, r)
