@@ -12,13 +12,13 @@
 // # Which results depend on order
 //
 // The bytes of count, of sums of integers, min, max, first, last, arg_max, arg_min, count_distinct and quantile are a function of the set of
-// values (and Points) that were added, however they were permuted and split into partials. Sums of doubles keep 106 bits: they are exact where
-// the exact sum has no more, and differ by order in the last bit of the result at worst otherwise. top_k depends on order once it has dropped a value. Both are
-// functions of the order, so that a replay gives the same bytes.
+// values (and Points) that were added, however they were permuted and split into partials. Sums of doubles and of squares keep 106 bits: where an
+// exact sum needs more, the order may decide about the last bit of the result. top_k depends on order once it has dropped a value. All
+// are functions of the order, so that a replay gives the same bytes, on any processor.
 //
 // # What is not added
 //
-// An absent (null) value is passed over, without a word. A value of another type than the function's, NaN and the infinities are not
+// An absent value is passed over without a word: null, "" and no bytes, as event.Scalar has it. A value of another type than the function's, NaN and the infinities are not
 // added, and counted by Reason (see Set.TakeSkips). No value makes a call fail.
 //
 //   - number: integers and doubles, never text that looks like a number. A mixture counts as numbers: 1 and 1.0 are equal.

@@ -4,6 +4,7 @@ package aggregate
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -383,7 +384,7 @@ func checkMoments(b []byte, t Type) error {
 	case kind == kindNone && !isZero(b), flags&sumOverflow != 0 && !isZero(b[momentsSum:momentsCount]), flags&squaresOverflow != 0 && !isZero(b[momentsSquares:]):
 		return fmt.Errorf("a sum of kind %x that is not empty", b[0])
 	case kind == kindDouble && !normal(loadPair(b[momentsSum:])), len(b) > momentsSquares && !normal(loadPair(b[momentsSquares:])):
-		return fmt.Errorf("a sum that is no number")
+		return errors.New("a sum that is no number")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package aggregate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/millrace/millrace/internal/event"
@@ -133,14 +134,14 @@ func (k *pick) check(b []byte, most int) error {
 		none = b[head] == kindNone
 	}
 	if none && !isZero(b) {
-		return fmt.Errorf("no value of an event, and not empty")
+		return errors.New("no value of an event, and not empty")
 	}
 	if k.arg {
 		if err := checkCell(b[pickPoint:], k.by); err != nil {
 			return err
 		}
 		if !none && b[pickPoint] == kindNone {
-			return fmt.Errorf("a value of an event, and nothing that it was compared by")
+			return errors.New("a value of an event, and nothing that it was compared by")
 		}
 	}
 	return nil

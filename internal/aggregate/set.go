@@ -322,8 +322,8 @@ func (s *Set) Init(dst []byte) []byte {
 }
 
 // Add counts an event whose values are by column, and whose filters that hold are bits of the mask. It edits acc in place and returns it, unless that changes its
-// length: then it returns the accumulator in memory of the Set's, valid until the next call, for the caller to copy to where there is room; acc
-// is then to be given up.
+// length: then it returns the accumulator in memory of the Set's, for the caller to copy to where there is room, and acc is to be given up. That
+// memory is valid until the next Add or Merge of the Set, to which it may be given.
 func (s *Set) Add(acc []byte, values []event.Scalar, mask uint64, at Point) []byte {
 	for i := range s.parts[:s.fixed] {
 		p := &s.parts[i]
@@ -380,7 +380,7 @@ func putCell(b []byte, c cell, sign int) {
 	}
 }
 
-// Merge adds what other counted, which is left alone, and returns what Add returns.
+// Merge adds what other counted, and returns what Add returns. Other is left alone, and does not lie in memory of the Set's.
 func (s *Set) Merge(acc, other []byte) []byte {
 	for i := range s.parts[:s.fixed] {
 		p := &s.parts[i]

@@ -46,11 +46,13 @@ func giveBack(given, acc []byte) []byte {
 
 // splice returns acc with the n bytes of a part's body replaced, in memory of the Set's.
 func (s *Set) splice(acc []byte, off, n int, body []byte) []byte {
-	s.out, s.spare = s.spare, s.out // acc may lie in the one
-	out := append(s.out[:0], acc[:off+frame]...)
-	le.PutUint32(out[off:], uint32(len(body)))
-	out = append(out, body...)
-	s.out = append(out, acc[off+frame+n:]...)
+	if cap(s.out) > 0 && &acc[0] == &s.out[:1][0] {
+		s.out, s.spare = s.spare, s.out // acc lies in the one, and is written to the other
+	}
+	s.out = append(s.out[:0], acc[:off+frame]...)
+	le.PutUint32(s.out[off:], uint32(len(body)))
+	s.out = append(s.out, body...)
+	s.out = append(s.out, acc[off+frame+n:]...)
 	s.body = body[:0]
 	return s.out
 }
@@ -77,18 +79,18 @@ func (s *Set) addPart(p *part, b []byte, v, by *event.Scalar, at Point) (out []b
 		if reason != Added {
 			return b, false, reason
 		}
-		out, rebuilt = p.distinct.Add(b, h, s.body[:0])
+		out, rebuilt = p.distinct.Add(b, h, s.body)
 	case opQuantiles:
 		f, reason := readNumber(v, p.pick.typ)
 		if reason != Added {
 			return b, false, reason
 		}
-		out, rebuilt = p.quantiles.Add(b, f, s.body[:0])
+		out, rebuilt = p.quantiles.Add(b, f, s.body)
 	case opTop:
 		if s.text, reason = s.topText(v); reason != Added {
 			return b, false, reason
 		}
-		out, rebuilt = p.top.Add(b, s.text, s.body[:0])
+		out, rebuilt = p.top.Add(b, s.text, s.body)
 	}
 	return out, rebuilt, Added
 }
@@ -122,8 +124,9 @@ func (s *Set) widen(p *part, b []byte, room int) ([]byte, bool) {
 	if n <= len(b) {
 		return b, false
 	}
-	out := append(s.body[:0], b...)
-	return append(out, make([]byte, n-len(b))...), true
+	s.body = append(s.body[:0], b...)
+	s.body = append(s.body, make([]byte, n-len(b))...)
+	return s.body, true
 }
 
 func (p *part) putText(b, text []byte, at Point, by cell) {
@@ -206,11 +209,11 @@ func (s *Set) mergePart(p *part, b, o []byte) (out []byte, rebuilt bool) {
 		p.putText(out, text, at, c)
 		return out, rebuilt
 	case opDistinct:
-		return p.distinct.Merge(b, o, s.body[:0])
+		return p.distinct.Merge(b, o, s.body)
 	case opQuantiles:
-		return p.quantiles.Merge(b, o, s.body[:0])
+		return p.quantiles.Merge(b, o, s.body)
 	}
-	return p.top.Merge(b, o, s.body[:0])
+	return p.top.Merge(b, o, s.body)
 }
 
 func (p *part) variableValue(b []byte, spec *Spec) Value {

@@ -4,6 +4,7 @@ package sketch
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -124,7 +125,7 @@ func (d *Distinct) Add(b []byte, h uint64, scratch []byte) (out []byte, rebuilt 
 		return d.mergeEntries(b, one[:], scratch), true
 	}
 	if size := distinctHeader + 8*room(n+1, d.exact); size > len(b) {
-		b, rebuilt = append(append(scratch, b...), make([]byte, size-len(b))...), true
+		b, rebuilt = longer(b, size, scratch), true
 	}
 	list := b[distinctHeader : distinctHeader+8*(n+1)]
 	copy(list[8*(at+1):], list[8*at:])
@@ -167,14 +168,14 @@ func (d *Distinct) addEntry(b []byte, e uint32, scratch []byte) (out []byte, reb
 		return b, false
 	}
 	if n == d.sparse {
-		out = append(scratch, make([]byte, d.denseSize())...)
+		out = d.newDense(scratch)
 		d.raiseAll(out, b)
 		i, rank := d.registerOf(e)
 		raise(out, i, rank)
 		return out, true
 	}
 	if size := distinctHeader + 4*room(n+1, d.sparse); size > len(b) {
-		b, rebuilt = append(append(scratch, b...), make([]byte, size-len(b))...), true
+		b, rebuilt = longer(b, size, scratch), true
 	}
 	list := b[distinctHeader : distinctHeader+4*(n+1)]
 	copy(list[4*(at+1):], list[4*at:])
@@ -191,10 +192,10 @@ func entry(b []byte, i int) uint32 {
 	return entryOf(hashAt(b, i))
 }
 
-// mergeEntries appends a sparse or dense sketch of what two hold that are not dense.
+// mergeEntries makes a sparse or dense sketch of what two hold that are not dense.
 func (d *Distinct) mergeEntries(b, other, scratch []byte) []byte {
-	start, n := len(scratch), 0
-	out := append(scratch, formSparse, 0, 0)
+	n, out := 0, scratch[:0]
+	out = append(out, formSparse, 0, 0)
 	for i, j := 0, 0; i < count(b) || j < count(other); {
 		var e uint32
 		if j == count(other) || i < count(b) && entry(b, i) <= entry(other, j) {
@@ -214,18 +215,31 @@ func (d *Distinct) mergeEntries(b, other, scratch []byte) []byte {
 		n++
 	}
 	if n <= d.sparse {
-		le.PutUint16(out[start+1:], uint16(n))
+		le.PutUint16(out[1:], uint16(n))
 		return append(out, make([]byte, 4*(room(n, d.sparse)-n))...)
 	}
-	out = append(out[:start], make([]byte, d.denseSize())...)
-	d.raiseAll(out[start:], b)
-	d.raiseAll(out[start:], other)
+	out = d.newDense(out)
+	d.raiseAll(out, b)
+	d.raiseAll(out, other)
 	return out
+}
+
+func (d *Distinct) newDense(scratch []byte) []byte {
+	out := scratch[:0]
+	out = append(out, make([]byte, d.denseSize())...)
+	out[0] = formDense
+	return out
+}
+
+// longer is a copy of b with zeros up to the size.
+func longer(b []byte, size int, scratch []byte) []byte {
+	out := scratch[:0]
+	out = append(out, b...)
+	return append(out, make([]byte, size-len(b))...)
 }
 
 // raiseAll counts in a dense sketch what one that is not dense counted.
 func (d *Distinct) raiseAll(dense, b []byte) {
-	dense[0] = formDense
 	for i := range count(b) {
 		r, rank := d.registerOf(entry(b, i))
 		raise(dense, r, rank)
@@ -244,8 +258,9 @@ func (d *Distinct) Merge(b, other, scratch []byte) (out []byte, rebuilt bool) {
 		d.raiseAll(b, other)
 		return b, false
 	case other[0] == formDense:
-		out = append(scratch, other...)
-		d.raiseAll(out[len(scratch):], b)
+		out = scratch[:0]
+		out = append(out, other...)
+		d.raiseAll(out, b)
 		return out, true
 	case count(other) == 0:
 		return b, false
@@ -257,13 +272,13 @@ func (d *Distinct) Merge(b, other, scratch []byte) (out []byte, rebuilt bool) {
 	return d.mergeEntries(b, other, scratch), true
 }
 
-// mergeExact appends an exact sketch of what two hold, if that is not too many.
+// mergeExact makes an exact sketch of what two hold, if that is not too many.
 func (d *Distinct) mergeExact(b, other, scratch []byte) ([]byte, bool) {
-	start, n := len(scratch), 0
-	out := append(scratch, formExact, 0, 0)
+	n, out := 0, scratch[:0]
+	out = append(out, formExact, 0, 0)
 	for i, j := 0, 0; i < count(b) || j < count(other); n++ {
 		if n == d.exact {
-			return scratch, false
+			return nil, false
 		}
 		var h uint64
 		switch {
@@ -279,7 +294,7 @@ func (d *Distinct) mergeExact(b, other, scratch []byte) ([]byte, bool) {
 		}
 		out = le.AppendUint64(out, h)
 	}
-	le.PutUint16(out[start+1:], uint16(n))
+	le.PutUint16(out[1:], uint16(n))
 	return append(out, make([]byte, 8*(room(n, d.exact)-n))...), true
 }
 
@@ -400,7 +415,7 @@ func (d *Distinct) Check(b []byte) error {
 func checkZero(b []byte) error {
 	for _, c := range b {
 		if c != 0 {
-			return fmt.Errorf("something where nothing is kept")
+			return errors.New("something where nothing is kept")
 		}
 	}
 	return nil

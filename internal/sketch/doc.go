@@ -3,7 +3,7 @@
 // Package sketch estimates distinct values, quantiles and frequent values of a stream in bounded memory. A sketch is bytes that are edited
 // in place; what reads and edits them is told the parameters, which the bytes do not repeat, and may be used by several goroutines.
 //
-// Add and Merge return the sketch: b itself, edited, if its length stays, or a sketch of another length appended to scratch, which has not to
+// Add and Merge return the sketch: b itself, edited, or, if they had to lay it out anew, a sketch that they wrote over scratch, which has not to
 // overlap b; rebuilt says which. They need bytes that Init, Add or Merge made: what comes from a disk is given to Check first.
 //
 // Distinct and Quantiles are functions of the set of what was added: the same bytes in whatever order it came and however it was

@@ -170,18 +170,18 @@ func (q *Quantiles) Add(b []byte, x float64, scratch []byte) (out []byte, rebuil
 	var counts [blockBuckets]byte
 	counts[bucket&(blockBuckets-1)] = 1
 	one.counts = counts[:]
-	out = append(scratch, b[:quantilesHeader]...)
+	out = append(scratch[:0], b[:quantilesHeader]...)
 	none := store{}
 	if sign == 0 {
-		out = q.join(out, len(scratch), 0, &positive, &one)
-		return q.join(out, len(scratch), 1, &negative, &none), true
+		out = q.join(out, 0, &positive, &one)
+		return q.join(out, 1, &negative, &none), true
 	}
-	out = q.join(out, len(scratch), 0, &positive, &none)
-	return q.join(out, len(scratch), 1, &negative, &one), true
+	out = q.join(out, 0, &positive, &none)
+	return q.join(out, 1, &negative, &one), true
 }
 
-// join appends the sum of two stores and writes its header into the sketch that begins at start.
-func (q *Quantiles) join(out []byte, start, sign int, x, y *store) []byte {
+// join appends the sum of two stores to a sketch and writes its header.
+func (q *Quantiles) join(out []byte, sign int, x, y *store) []byte {
 	if x.blocks == 0 {
 		x, y = y, x
 	}
@@ -222,7 +222,7 @@ func (q *Quantiles) join(out []byte, start, sign int, x, y *store) []byte {
 			sum.put(i, n)
 		}
 	}
-	h := out[start+8+4*sign:]
+	h := out[8+4*sign:]
 	le.PutUint16(h, uint16(int16(sum.block)))
 	h[2], h[3] = byte(sum.blocks), byte(sum.width)
 	return out
@@ -232,11 +232,10 @@ func (q *Quantiles) join(out []byte, start, sign int, x, y *store) []byte {
 func (q *Quantiles) Merge(b, other, scratch []byte) (out []byte, rebuilt bool) {
 	p, n := loadStores(b)
 	op, on := loadStores(other)
-	start := len(scratch)
-	out = append(scratch, b[:quantilesHeader]...)
-	le.PutUint64(out[start:], le.Uint64(b)+le.Uint64(other))
-	out = q.join(out, start, 0, &p, &op)
-	return q.join(out, start, 1, &n, &on), true
+	out = append(scratch[:0], b[:quantilesHeader]...)
+	le.PutUint64(out, le.Uint64(b)+le.Uint64(other))
+	out = q.join(out, 0, &p, &op)
+	return q.join(out, 1, &n, &on), true
 }
 
 // Quantile tells the value of rank floor(p*(n-1)) of the n that were added, in order. It is false if none was.

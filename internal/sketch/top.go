@@ -175,15 +175,14 @@ func (v *table) least(from int) int {
 	return at
 }
 
-// resize appends the sketch with slots for n values.
+// resize makes a sketch with slots for n values.
 func (t *Top) resize(b []byte, n int, stride byte, scratch []byte) []byte {
 	code, slots := t.slotsFor(n)
-	start := len(scratch)
-	out := append(scratch, make([]byte, topSize(slots, stride))...)
-	copy(out[start:], b[:topHeader])
-	out[start+2], out[start+3] = code, stride
+	out := append(scratch[:0], make([]byte, topSize(slots, stride))...)
+	copy(out, b[:topHeader])
+	out[2], out[3] = code, stride
 	if le.Uint16(b) > 0 {
-		v, w := t.open(b), t.open(out[start:])
+		v, w := t.open(b), t.open(out)
 		copy(w.hashes, v.hashes)
 		copy(w.counts, v.counts)
 		copy(w.errors, v.errors)
@@ -227,7 +226,7 @@ func (t *Top) Merge(b, other, scratch []byte) (out []byte, rebuilt bool) {
 		return b, false
 	}
 	if le.Uint16(b) == 0 {
-		return append(scratch, other...), true // sorted or not, it is what the other has
+		return append(scratch[:0], other...), true
 	}
 	v, w := t.open(b), t.open(other)
 	less, more := t.minimum(b), t.minimum(other)
@@ -257,12 +256,10 @@ type followed struct {
 
 func (t *Top) build(all []followed, stride byte, scratch []byte) []byte {
 	code, slots := t.slotsFor(len(all))
-	start := len(scratch)
-	out := append(scratch, make([]byte, topSize(slots, stride))...)
-	b := out[start:]
-	le.PutUint16(b, uint16(len(all)))
-	b[2], b[3] = code, stride
-	v := t.open(b)
+	out := append(scratch[:0], make([]byte, topSize(slots, stride))...)
+	le.PutUint16(out, uint16(len(all)))
+	out[2], out[3] = code, stride
+	v := t.open(out)
 	for i, f := range all {
 		v.put(i, f.hash, f.count, f.err, f.value)
 	}

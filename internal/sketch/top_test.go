@@ -135,7 +135,7 @@ func FuzzTop(f *testing.F) {
 		}
 		f.Add(b, b, "w")
 	}
-	f.Fuzz(func(t *testing.T, b, other []byte, v string) {
+	f.Fuzz(func(_ *testing.T, b, other []byte, v string) {
 		if top.Check(b) != nil || top.Check(other) != nil {
 			return
 		}
