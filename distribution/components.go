@@ -25,6 +25,8 @@ import (
 	healthcheckextension "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	piimaskingprocessor "github.com/millrace/millrace/processor/piimaskingprocessor"
 	schemavalidationprocessor "github.com/millrace/millrace/processor/schemavalidationprocessor"
+	windowaggregationprocessor "github.com/millrace/millrace/processor/windowaggregationprocessor"
+	sessionizationprocessor "github.com/millrace/millrace/processor/sessionizationprocessor"
 	memorylimiterprocessor "go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 	otlpreceiver "go.opentelemetry.io/collector/receiver/otlpreceiver"
 	archivereceiver "github.com/millrace/millrace/receiver/archivereceiver"
@@ -109,6 +111,8 @@ func components() (otelcol.Factories, error) {
 	factories.Processors, err = otelcol.MakeFactoryMap[processor.Factory](
 		piimaskingprocessor.NewFactory(),
 		schemavalidationprocessor.NewFactory(),
+		windowaggregationprocessor.NewFactory(),
+		sessionizationprocessor.NewFactory(),
 		memorylimiterprocessor.NewFactory(),
 	)
 	if err != nil {
@@ -117,6 +121,8 @@ func components() (otelcol.Factories, error) {
 	factories.ProcessorModules = makeModulesMap(factories.Processors, map[component.Type]string{
 		piimaskingprocessor.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		schemavalidationprocessor.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
+		windowaggregationprocessor.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
+		sessionizationprocessor.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 		memorylimiterprocessor.NewFactory().Type(): "go.opentelemetry.io/collector/processor/memorylimiterprocessor v0.158.0",
 	})
 

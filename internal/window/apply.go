@@ -144,10 +144,16 @@ func (w *work) each(i int, row *event.Row) bool {
 		if ahead := row.Time - appended; ahead > int64(w.plan.o.MaxFuture) {
 			tooFarAhead = true
 		}
-		if !tooFarAhead {
-			verdict = w.input.input.See(&w.plan.o.Watermark, row.Time, appended)
-		} else {
-			w.input.input.Appended = max(w.input.input.Appended, appended)
+		in := &w.input.input
+		switch {
+		case tooFarAhead:
+			in.Appended = max(in.Appended, appended)
+		case row.Values[columnFailure].Kind != event.KindEmpty: // what it says cannot be trusted, its time included: it moves nothing
+			high := in.High
+			verdict = in.See(&w.plan.o.Watermark, row.Time, appended)
+			in.High = high
+		default:
+			verdict = in.See(&w.plan.o.Watermark, row.Time, appended)
 		}
 	}
 	if verdict == watermark.Late && w.plan.byEvent {
@@ -166,6 +172,9 @@ func (w *work) each(i int, row *event.Row) bool {
 func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scalar, appended int64, verdict watermark.Verdict, tooFarAhead bool) outcome {
 	if !a.takes(row.Name, w.stage, w.allResults) {
 		return filtered
+	}
+	if values[columnFailure].Kind != event.KindEmpty && !a.def.IncludeFailed {
+		return failed
 	}
 	t, result := appended, counted
 	if !a.processing {

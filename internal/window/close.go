@@ -136,7 +136,7 @@ func (e *Engine) Committed() {
 		}
 	}
 	for reason, n := range c.dropped {
-		e.o.Observer.Dropped("", reason, n)
+		e.o.Observer.Dropped(reason, n)
 	}
 	e.measure(c)
 	if c.full {

@@ -21,6 +21,8 @@ type Definition struct {
 	Window      Window `mapstructure:"window" json:"window"`
 	// Events are the names of those that count; all of the log's if it is empty. Results of stages before count only if they are named.
 	Events []string `mapstructure:"events" json:"events,omitempty"`
+	// IncludeFailed counts events that failed at the door too, such as those that violate their schema.
+	IncludeFailed bool `mapstructure:"include_failed" json:"include_failed,omitempty"`
 	// Where are conditions, all of which must hold.
 	Where []Condition `mapstructure:"where" json:"where,omitempty"`
 	// Filter is an OTTL condition in the context of a log record. Events for which it does not hold do not count.
@@ -55,7 +57,7 @@ type Window struct {
 
 	// Gap without events that ends a session.
 	Gap time.Duration `mapstructure:"gap" json:"gap,omitempty"`
-	// MaxDuration of a session from its first event to its last; 0 is 24h.
+	// MaxDuration is what a session is shorter than, from its first event to its last; 0 is 24h.
 	MaxDuration time.Duration `mapstructure:"max_duration" json:"max_duration,omitempty"`
 }
 

@@ -38,8 +38,8 @@ type Observer interface {
 	Skipped(aggregation, column, reason string, n int64)
 	// Results that were emitted, by timing.
 	Results(aggregation, timing string, n int64)
-	// Dropped results of a definition that is no more, which cannot be told.
-	Dropped(aggregation, reason string, n int64)
+	// Dropped groups of a definition that is no more and cannot be read.
+	Dropped(reason string, n int64)
 }
 
 // Engine is the state of a Plan in one pipeline.

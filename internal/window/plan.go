@@ -40,11 +40,12 @@ type Plan struct {
 	readOnly    bool // OTTL is not compiled
 }
 
-// Columns that every Plan reads beside those of its aggregations: what a result of a stage before says of itself.
+// Columns that every Plan reads beside those of its aggregations.
 const (
 	columnResultID = iota
 	columnPaneIndex
 	columnPaneTiming
+	columnFailure // where an event failed at the door
 )
 
 // keyField is one field of a group key.
@@ -89,17 +90,18 @@ const (
 	late
 	tooFar // ahead by more than max_future
 	filtered
-	pane // an early or a repeated pane of a stage before, which a session does not take
+	failed // at the door
+	pane   // an early or a repeated pane of a stage before, which a session does not take
 	outcomes
 )
 
 func (o outcome) String() string {
-	return [outcomes]string{"counted", "overflow", "future", "late", "too_far_ahead", "filtered", "pane"}[o]
+	return [outcomes]string{"counted", "overflow", "future", "late", "too_far_ahead", "filtered", "failed", "pane"}[o]
 }
 
 // NewPlan compiles definitions.
 func NewPlan(o Options, definitions []Definition) (*Plan, error) {
-	p := &Plan{o: o, names: []string{"result.id", "pane.index", "pane.timing"}}
+	p := &Plan{o: o, names: []string{"result.id", "pane.index", "pane.timing", "event.failure.stage"}}
 	tables := map[string]string{}
 	for i := range definitions {
 		a, err := p.compile(&definitions[i])

@@ -55,7 +55,7 @@ func (a *aggregation) near(i *interval, first, last int64) bool {
 
 // fits says whether they can be one session.
 func (a *aggregation) fits(i *interval, first, last int64) bool {
-	return max(i.last, last)-min(i.first, first) <= a.limit
+	return max(i.last, last)-min(i.first, first) < a.limit
 }
 
 // due is when the session can be closed: nothing that counts comes within a gap of it then.
