@@ -121,6 +121,9 @@ func (g *graph) behind(id string, seen map[string]string, trail []string) {
 	}
 	for _, name := range p.processors {
 		kind := typeOf(name)
+		if kind == "sessionization" {
+			g.sessionKey(id, name)
+		}
 		if !slices.Contains(allowedProcessors, kind) {
 			g.fail(id, name, "is not known to be synchronous and deterministic, so a replay after a crash may differ",
 				"move it before the log, leave it out, or give up the promise with connectors::"+g.log+"::guarantee: at_least_once")

@@ -115,3 +115,27 @@ func TestCheckGraphRefusesWhatBreaksThePromiseAndNamesTheMend(t *testing.T) {
 func TestCheckGraphNeedsTheConfiguration(t *testing.T) {
 	require.ErrorContains(t, CheckGraph(nil, component.MustNewID("event_log")), "guarantee: at_least_once")
 }
+
+func TestCheckGraphRefusesAKeyThatSpansPartitions(t *testing.T) {
+	f := func(partitions int, by, key []any, refused bool) {
+		t.Helper()
+		err := CheckGraph(pipelinesYAML(t, map[string]any{
+			"connectors": map[string]any{"event_log": map[string]any{"partitions": partitions, "partition_by": by}},
+			"processors": map[string]any{"sessionization": map[string]any{"key": key}},
+		}, "logs/out: event_log | sessionization | clickhouse_events"), component.MustNewID("event_log"))
+		if refused {
+			require.ErrorContains(t, err, "spread over partitions")
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	by := []any{"user.id", "enduser.pseudo.id", "session.id"}
+	f(4, by, []any{"tenant.id", "user.id|enduser.pseudo.id"}, false)
+	f(4, by, []any{"user.id"}, false)
+	f(4, by, []any{"tenant.id", "user.id | enduser.pseudo.id | session.id"}, false)
+	f(4, by, []any{"enduser.pseudo.id"}, true)
+	f(4, by, []any{"enduser.pseudo.id|user.id"}, true)
+	f(4, by, []any{"tenant.id"}, true)
+	f(4, []any{"user.id"}, []any{"user.id|enduser.pseudo.id"}, true)
+	f(1, by, []any{"card"}, false)
+}
