@@ -170,7 +170,8 @@ func (q *Quantiles) Add(b []byte, x float64, scratch []byte) (out []byte, rebuil
 	var counts [blockBuckets]byte
 	counts[bucket&(blockBuckets-1)] = 1
 	one.counts = counts[:]
-	out = append(scratch[:0], b[:quantilesHeader]...)
+	out = scratch[:0]
+	out = append(out, b[:quantilesHeader]...)
 	none := store{}
 	if sign == 0 {
 		out = q.join(out, 0, &positive, &one)
@@ -232,7 +233,8 @@ func (q *Quantiles) join(out []byte, sign int, x, y *store) []byte {
 func (q *Quantiles) Merge(b, other, scratch []byte) (out []byte, rebuilt bool) {
 	p, n := loadStores(b)
 	op, on := loadStores(other)
-	out = append(scratch[:0], b[:quantilesHeader]...)
+	out = scratch[:0]
+	out = append(out, b[:quantilesHeader]...)
 	le.PutUint64(out, le.Uint64(b)+le.Uint64(other))
 	out = q.join(out, 0, &p, &op)
 	return q.join(out, 1, &n, &on), true

@@ -178,7 +178,8 @@ func (v *table) least(from int) int {
 // resize makes a sketch with slots for n values.
 func (t *Top) resize(b []byte, n int, stride byte, scratch []byte) []byte {
 	code, slots := t.slotsFor(n)
-	out := append(scratch[:0], make([]byte, topSize(slots, stride))...)
+	out := scratch[:0]
+	out = append(out, make([]byte, topSize(slots, stride))...)
 	copy(out, b[:topHeader])
 	out[2], out[3] = code, stride
 	if le.Uint16(b) > 0 {
@@ -256,7 +257,8 @@ type followed struct {
 
 func (t *Top) build(all []followed, stride byte, scratch []byte) []byte {
 	code, slots := t.slotsFor(len(all))
-	out := append(scratch[:0], make([]byte, topSize(slots, stride))...)
+	out := scratch[:0]
+	out = append(out, make([]byte, topSize(slots, stride))...)
 	le.PutUint16(out, uint16(len(all)))
 	out[2], out[3] = code, stride
 	v := t.open(out)
