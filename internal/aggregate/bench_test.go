@@ -77,3 +77,54 @@ func BenchmarkAdd(b *testing.B) {
 	b.Run("top_10", func(b *testing.B) { bench(b, []Spec{spec(TopK, 0)}, many, numbers(many, pages())) })
 	b.Run("top_10_flat", func(b *testing.B) { bench(b, []Spec{spec(TopK, 0)}, many, numbers(many, users)) })
 }
+
+func BenchmarkMerge(b *testing.B) {
+	merge := func(b *testing.B, specs []Spec, n int, rows [][]event.Scalar) {
+		b.Helper()
+		s, err := NewSet(specs, 1, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		x, y := s.Init(nil), s.Init(nil)
+		for i := range n {
+			x = append([]byte(nil), s.Add(x, rows[i], 0, Point{Time: int64(i)})...)
+			y = append([]byte(nil), s.Add(y, rows[len(rows)-1-i], 0, Point{Time: int64(i)})...)
+		}
+		acc := append([]byte(nil), s.Merge(x, y)...)
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Merge(acc, y)
+		}
+	}
+	const many = 1 << 14
+	b.Run("count_sum_max", func(b *testing.B) {
+		merge(b, []Spec{spec(Count, None), spec(Sum, 0), spec(Max, 0)}, 1000, numbers(many, integers))
+	})
+	b.Run("count_distinct_exact", func(b *testing.B) { merge(b, []Spec{spec(CountDistinct, 0)}, 30, numbers(many, users)) })
+	b.Run("count_distinct_sparse", func(b *testing.B) { merge(b, []Spec{spec(CountDistinct, 0)}, 1000, numbers(many, users)) })
+	b.Run("count_distinct_dense", func(b *testing.B) { merge(b, []Spec{spec(CountDistinct, 0)}, many, numbers(many, users)) })
+	b.Run("quantile", func(b *testing.B) { merge(b, []Spec{spec(Quantile, 0)}, 10000, numbers(many, doubles)) })
+	b.Run("top_10", func(b *testing.B) { merge(b, []Spec{spec(TopK, 0)}, 10000, numbers(many, pages())) })
+}
+
+func BenchmarkResults(b *testing.B) {
+	results := func(b *testing.B, sp Spec, n int, rows [][]event.Scalar) {
+		b.Helper()
+		s, err := NewSet([]Spec{sp}, 1, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		acc := s.Init(nil)
+		for i := range n {
+			acc = append([]byte(nil), s.Add(acc, rows[i], 0, Point{Time: int64(i)})...)
+		}
+		var dst []Value
+		for b.Loop() {
+			dst = s.Results(acc, dst[:0])
+		}
+	}
+	const many = 1 << 14
+	b.Run("count_distinct_dense", func(b *testing.B) { results(b, spec(CountDistinct, 0), many, numbers(many, users)) })
+	b.Run("quantile", func(b *testing.B) { results(b, spec(Quantile, 0), many, numbers(many, doubles)) })
+	b.Run("top_10", func(b *testing.B) { results(b, spec(TopK, 0), many, numbers(many, pages())) })
+}

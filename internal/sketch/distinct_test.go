@@ -145,6 +145,20 @@ func TestDistinctEstimatesWithinItsError(t *testing.T) {
 	f(16, 100_000, 10, 0.0041*1.2, 0.0041*4)
 }
 
+func TestEightRegistersAreComparedAtOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 1))
+	for range 5000 {
+		x, y, want := r.Uint64()>>16, r.Uint64()>>16, uint64(0)
+		if r.IntN(2) == 0 {
+			y = x ^ 1<<r.IntN(48) // they differ in one
+		}
+		for i := range 8 {
+			want |= max(x>>(6*i)&rankMask, y>>(6*i)&rankMask) << (6 * i)
+		}
+		require.Equal(t, want, greatest8(x, y))
+	}
+}
+
 func TestDistinctOfFullRegistersIsANumber(t *testing.T) {
 	d := NewDistinct(10, 64)
 	b := make([]byte, d.denseSize())
