@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 
 	"github.com/millrace/millrace/internal/configfields"
+	"github.com/millrace/millrace/internal/result"
 )
 
 // Config is what users set.
@@ -155,7 +156,7 @@ func createDefaultConfig() component.Config {
 			Name: "failed_events", Engine: "MergeTree",
 			PartitionBy: "toYYYYMM(received_time)", OrderBy: "(tenant_id, received_time)",
 		},
-		Results:       ResultsConfig{Engine: replacing},
+		Results:       ResultsConfig{Accept: result.AcceptStages, Engine: replacing},
 		Existing:      existingStore,
 		Deduplication: DeduplicationConfig{Window: 10_000, ReplicatedWindow: 7 * 24 * time.Hour, Writers: 1, Views: viewsRefuse},
 		TimeoutConfig: exporterhelper.TimeoutConfig{Timeout: 30 * time.Second},

@@ -39,6 +39,7 @@ func TestAMistakeIsOneLineThatNamesFieldValueAndMend(t *testing.T) {
 	f(map[string]any{"events": map[string]any{"order_by": ""}}, `events.order_by is empty: give an expression, such as "(tenant_id, event_time)"`)
 	f(map[string]any{"events": map[string]any{"settings": map[string]any{"a": "x; DROP"}}}, `events.settings: a = "x; DROP" is no setting: use a name and a plain number or word`)
 	results := func(m map[string]any) map[string]any { return map[string]any{"results": m} }
+	f(results(map[string]any{"accept": "all"}), `results.accept: "all" is unknown: use stages, or any where only your own collectors can write`)
 	f(results(map[string]any{"engine": "MergeTree"}), `results.engine: "MergeTree" does not replace a result's earlier rows: use ReplacingMergeTree or ReplicatedReplacingMergeTree`)
 	f(results(map[string]any{"engine": "ReplacingMergeTree(at)"}), `results.engine: "ReplacingMergeTree(at)" does not name its version: give pane_index as the last parameter`)
 	f(results(map[string]any{"ttl": "5ms"}), `results.ttl: 5ms is out of range: use a duration such as 2160h, of 1s to 175200h0m0s`)

@@ -42,7 +42,7 @@ type logsExporter struct {
 
 // ConsumeLogs takes the delivery path where an event log hands out the batch.
 func (x *logsExporter) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
-	ld, refused := result.Admit(ctx, ld)
+	ld, refused := x.inner.cfg.Results.Accept.Admit(ctx, ld)
 	if refused > 0 {
 		x.inner.refused.Do(func() {
 			x.inner.logger.Warn("Events say that they are results, but no processor before this exporter has made them: they are stored as events")

@@ -150,6 +150,12 @@ func TestWhatASenderCallsAResultIsAnEvent(t *testing.T) {
 	assert.Equal(t, result.ScopeName, ld.ResourceLogs().At(0).ScopeLogs().At(0).Scope().Name(), "what was sent is not changed")
 }
 
+func TestResultsOfOthersAreTakenWhereTheConfigurationSaysSo(t *testing.T) {
+	x := newTestExporter(t, nil, func(c *Config) { c.Results.Accept = result.AcceptAny })
+	require.NoError(t, x.ConsumeLogs(t.Context(), results(t, visits(), pane{"ann", 0, 1, false})))
+	assert.Equal(t, "ann\t1\ton_time\t0", x.engine.Query(allVisits))
+}
+
 func TestResultsThatFitNoRowAreFailedEventsOnce(t *testing.T) {
 	x := newTestExporter(t, nil, nil)
 	ld := results(t, visits(), pane{"ann", 0, 1, false}, pane{"bob", 3, 1, false}, pane{"cho", 0, 1, false}, pane{"dan", 0, 1, false}, pane{"eve", 0, 1, false})

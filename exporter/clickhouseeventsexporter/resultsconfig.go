@@ -15,6 +15,8 @@ import (
 // ResultsConfig says how tables of results are created: what sessionization and window_aggregation emit. What is set here has
 // no effect on a table that exists.
 type ResultsConfig struct {
+	// Accept says whose results are taken: stages, those that a processor of this collector has made, or any.
+	Accept result.Accept `mapstructure:"accept"`
 	// Engine is ReplacingMergeTree or ReplicatedReplacingMergeTree; with parameters they must name pane_index as the version.
 	Engine string `mapstructure:"engine"`
 	// TTL is how long rows are kept from their time column on. 0 is what the component says that emits them.
@@ -69,6 +71,9 @@ func (c *ResultsConfig) validate() error {
 			return fmt.Errorf("%s.ttl: %s is out of range: use a duration such as 2160h, of 1s to %s", field, ttl, result.MaxTTL)
 		}
 		return validateSettings(field, settings)
+	}
+	if err := c.Accept.Validate(); err != nil {
+		return fmt.Errorf("results.accept: %w", err)
 	}
 	if err := check("results", c.Engine, c.TTL, c.Settings); err != nil {
 		return err

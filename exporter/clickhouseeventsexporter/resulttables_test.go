@@ -42,7 +42,7 @@ func TestStatementsForResultsAreAsInTheGoldenFiles(t *testing.T) {
 
 	cfg.Cluster = "main"
 	cfg.Results = ResultsConfig{
-		Engine: "ReplicatedReplacingMergeTree", TTL: 48 * time.Hour, Settings: map[string]any{"storage_policy": "tiered", "index_granularity": 8192},
+		Accept: result.AcceptStages, Engine: "ReplicatedReplacingMergeTree", TTL: 48 * time.Hour, Settings: map[string]any{"storage_policy": "tiered", "index_granularity": 8192},
 		Tables: map[string]ResultTableConfig{"visits": {
 			Engine: "ReplicatedReplacingMergeTree('/tables/{shard}/visits', '{replica}', pane_index)", PartitionBy: "tenant", TTL: time.Hour, Settings: map[string]any{"index_granularity": 256},
 		}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/result"
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -86,16 +87,33 @@ func (x *parquetExporter) build(ctx context.Context, batch event.Batch) (*batchR
 	defer r.Release()
 	r.Reset(batch)
 	subject := subjects{x: x, snap: snap}
+	results := resultsOf{x: x, scopes: result.Tables(batch.Logs())}
+	refuse := func(e *event.Event, refused *columns.Error) error {
+		x.telemetry.ExporterParquetFailed.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", refused.Reason))))
+		return fail(e, event.Failure{Stage: event.StageExport, Reason: refused.Reason, Pointer: refused.Pointer, Processor: x.id.String()})
+	}
 	for e, _ := r.Next(); e != nil; e, _ = r.Next() {
-		if e.Failed {
-			if err := fail(e, e.Failure); err != nil {
-				return nil, err
-			}
-			continue
+		scope := results.at(r.ResourceIndex())
+		if scope != nil && e.ID == "" {
+			e.ID = result.EventID(e) // by which an archive's replay knows it
 		}
-		l, err := subject.layout(e.Schema)
+		var l *fileLayout
+		var err error
+		switch {
+		case e.Failed:
+			err = fail(e, e.Failure)
+		case scope == nil:
+			l, err = subject.layout(e.Schema)
+		case scope.Table == nil:
+			err = refuse(e, &columns.Error{Reason: reasonTable})
+		default:
+			l, err = results.of(scope)
+		}
 		if err != nil {
 			return nil, err
+		}
+		if l == nil {
+			continue // among the failed ones
 		}
 		when := int64(e.Time)
 		if when == 0 {
@@ -103,8 +121,7 @@ func (x *parquetExporter) build(ctx context.Context, batch event.Batch) (*batchR
 		}
 		t := route(l, x.events, e, when)
 		if refused := t.rows.events.Add(e, r.ResourceIndex()); refused != nil {
-			x.telemetry.ExporterParquetFailed.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", refused.Reason))))
-			if err := fail(e, event.Failure{Stage: event.StageExport, Reason: refused.Reason, Pointer: refused.Pointer, Processor: x.id.String()}); err != nil {
+			if err := refuse(e, refused); err != nil {
 				return nil, err
 			}
 			continue

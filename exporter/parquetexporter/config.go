@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/internal/configfields"
 	"github.com/millrace/millrace/internal/objectstore"
+	"github.com/millrace/millrace/internal/result"
 )
 
 // Config is what users set.
@@ -34,12 +35,21 @@ type Config struct {
 	// FailedPartitionBy is that of failed events, by the time at which they were received.
 	FailedPartitionBy string `mapstructure:"failed_partition_by"`
 
+	// Results are what stateful processors emit.
+	Results ResultsConfig `mapstructure:"results"`
+
 	Staging   StagingConfig   `mapstructure:"staging"`
 	File      FileConfig      `mapstructure:"file"`
 	Retention RetentionConfig `mapstructure:"retention"`
 	// Catalogue is the folder of what tells which files there are. Empty is none. Names that begin with _ are passed over by
 	// readers of the files.
 	Catalogue string `mapstructure:"catalogue"`
+}
+
+// ResultsConfig says what is a result.
+type ResultsConfig struct {
+	// Accept says whose results are taken: stages, those that a processor of this collector has made, or any.
+	Accept result.Accept `mapstructure:"accept"`
 }
 
 // StagingConfig says where events wait for their file.
@@ -104,6 +114,7 @@ func createDefaultConfig() component.Config {
 		SchemaRegistry:    component.MustNewID("schema_registry"),
 		PartitionBy:       "event_name={event_name}/date={date}/hour={hour}",
 		FailedPartitionBy: "failed_events/event_name={event_name}/date={date}/hour={hour}",
+		Results:           ResultsConfig{Accept: result.AcceptStages},
 		Staging:           StagingConfig{Directory: "./data/staging", MaxBytes: 10 << 30, SegmentBytes: 64 << 20},
 		File: FileConfig{
 			MaxAge: 10 * time.Minute, TargetBytes: 128 << 20, RowGroupRows: 1 << 17, RowGroupBytes: 128 << 20, PageBytes: 256 << 10,
@@ -130,6 +141,9 @@ func (c *Config) Validate() error {
 		if _, err := parseTemplate(t.template); err != nil {
 			fail("%s: %q %w", t.field, t.template, err)
 		}
+	}
+	if err := c.Results.Accept.Validate(); err != nil {
+		fail("results.accept: %w", err)
 	}
 	if c.Staging.Directory == "" {
 		fail("staging.directory is empty: give a directory on a local disk, such as /var/lib/millrace/staging")

@@ -59,6 +59,7 @@ func TestAMistakeIsNamedWithItsMend(t *testing.T) {
 	f(func(c *Config) { c.Staging.Directory = "/lake/staging" }, "lie in one another, so readers would meet what is half made: put them side by side")
 	f(func(c *Config) { c.Staging.Directory = "/lake/../lake" }, "lie in one another")
 	f(func(c *Config) { c.Staging.MaxBytes = 1 }, "staging.max_bytes: 1 is too small: use at least 134217728")
+	f(func(c *Config) { c.Results.Accept = "all" }, `results.accept: "all" is unknown: use stages, or any where only your own collectors can write`)
 	f(func(c *Config) { c.File.MaxAge = 0 }, "file.max_age: 0s is not positive")
 	f(func(c *Config) { c.File.RowGroupBytes = 1 << 40 }, "file.row_group_bytes: 1099511627776 is too large")
 	f(func(c *Config) { c.File.CompressionLevel = 23 }, "file.compression_level: 23 is no level of zstd: use 1 to 22")

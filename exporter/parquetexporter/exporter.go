@@ -54,6 +54,7 @@ type parquetExporter struct {
 	buffers   chan *buffer
 	readers   chan *event.Sorted
 	closeOnce sync.Once
+	refused   sync.Once
 
 	mu       sync.Mutex // guards what follows
 	layouts  *layouts
@@ -195,6 +196,15 @@ var errStagingFull = errors.New("staging has reached staging::max_bytes, so file
 // it is noted in the state store in one write, whatever files it goes into: after a crash it is there as a whole or comes
 // again.
 func (x *parquetExporter) consume(ctx context.Context, ld plog.Logs) error {
+	if ld.LogRecordCount() == 0 {
+		return nil // what declares tables of results, too: files have their columns with them
+	}
+	ld, refused := x.cfg.Results.Accept.Admit(ctx, ld)
+	if refused > 0 {
+		x.refused.Do(func() {
+			x.logger.Warn("Events say that they are results, but no processor before this exporter has made them: they are stored as other events")
+		})
+	}
 	d := delivery.FromContext(ctx)
 	var token string
 	if d != nil {
@@ -222,11 +232,7 @@ func (x *parquetExporter) consume(ctx context.Context, ld plog.Logs) error {
 		x.worker.wake()
 		return errStagingFull
 	}
-	batch := event.FromLogs(ld)
-	if batch.Len() == 0 {
-		return nil
-	}
-	b, err := x.build(ctx, batch)
+	b, err := x.build(ctx, event.FromLogs(ld))
 	if err != nil {
 		return err
 	}

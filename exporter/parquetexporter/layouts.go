@@ -35,8 +35,10 @@ type fileLayout struct {
 
 // keptLayout is what is stored.
 type keptLayout struct {
-	Kind    string           `json:"kind"`
-	Subject string           `json:"subject,omitempty"`
+	Kind    string `json:"kind"`
+	Subject string `json:"subject,omitempty"`
+	// Result is the name of the table that the events are results of.
+	Result  string           `json:"result,omitempty"`
 	Columns *columns.Encoded `json:"columns,omitempty"`
 	// Envelope names the columns before those of Columns: a block knows its columns by their place.
 	Envelope []string `json:"envelope"`
@@ -49,6 +51,8 @@ func (l *fileLayout) dataset() string {
 	switch {
 	case l.Kind == parquetfile.KindFailedEvents:
 		return parquetfile.KindFailedEvents
+	case l.Result != "":
+		return l.Result
 	case l.Subject == "":
 		return "undeclared"
 	}
@@ -58,7 +62,7 @@ func (l *fileLayout) dataset() string {
 // versions of the schema that the columns are of.
 func (l *fileLayout) versions() []string {
 	var v []string
-	if l.columns != nil {
+	if l.columns != nil && l.Result == "" {
 		for i := range l.columns.Schemas {
 			v = append(v, l.columns.Schemas[i].Version)
 		}
@@ -88,6 +92,7 @@ func (l *fileLayout) footer() string {
 			if c, p := &l.columns.Columns[i], place[i]; p != nil {
 				out.Columns = append(out.Columns, parquetfile.LayoutColumn{
 					Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: l.typeOf(c.Type).String(), Text: p.Text,
+					Nanoseconds: c.Nanoseconds,
 				})
 			}
 		}
@@ -152,7 +157,8 @@ type layouts struct {
 	index  *index
 
 	byName   map[string]*fileLayout
-	snapshot *schema.Snapshot // that the following are of
+	results  map[string]*fileLayout // by the text of their table
+	snapshot *schema.Snapshot       // that the following are of
 	subjects map[string]*fileLayout
 }
 
@@ -214,6 +220,11 @@ func (ls *layouts) make(snap *schema.Snapshot, subject string) (*fileLayout, err
 		encoded := typed.Encode()
 		kept = keptLayout{Kind: parquetfile.KindEvents, Subject: subject, Columns: &encoded}
 	}
+	return ls.keep(kept, &b)
+}
+
+// keep stores the layout, with what is in the batch, unless it is there.
+func (ls *layouts) keep(kept keptLayout, b *state.Batch) (*fileLayout, error) {
 	if c := ls.cfg.File.Compatibility; c != standard {
 		kept.Compatibility = c
 	}
@@ -226,7 +237,7 @@ func (ls *layouts) make(snap *schema.Snapshot, subject string) (*fileLayout, err
 		return have, nil
 	}
 	b.Set(ls.index.key("layout", []byte(l.name)), value)
-	if err := ls.index.store.Commit(&b); err != nil { // the same again changes nothing
+	if err := ls.index.store.Commit(b); err != nil { // the same again changes nothing
 		return nil, fmt.Errorf("keeping a layout: %w", err)
 	}
 	ls.byName[l.name] = l
@@ -243,11 +254,23 @@ func (ls *layouts) typed(snap *schema.Snapshot, subject string, b *state.Batch) 
 		}
 		return columns.New(empty, "", nil), nil
 	}
-	known, err := ls.index.types(subject)
+	l := columns.New(snap, subject, nil)
+	leave, err := ls.conflicts(subject, l, b, "schema", subject, "Give the property another x-column")
 	if err != nil {
 		return nil, err
 	}
-	l := columns.New(snap, subject, nil)
+	if len(leave) > 0 {
+		l = columns.New(snap, subject, leave)
+	}
+	return l, nil
+}
+
+// conflicts returns the columns that had another type in files of that key, and adds the types of the others to the batch.
+func (ls *layouts) conflicts(key string, l *columns.Layout, b *state.Batch, kind, name, mend string) (map[string]bool, error) {
+	known, err := ls.index.types(key)
+	if err != nil {
+		return nil, err
+	}
 	leave := map[string]bool{}
 	for i := range l.Columns {
 		c := &l.Columns[i]
@@ -260,20 +283,16 @@ func (ls *layouts) typed(snap *schema.Snapshot, subject string, b *state.Batch) 
 		case typ:
 		default:
 			leave[c.Name] = true
-			ls.logger.Error("A schema gives a column another type than files have that were written before: values of its property go into the column properties. "+
-				"Give the property another x-column",
-				zap.String("schema", subject), zap.String("column", c.Name), zap.String("type", known[c.Name]), zap.String("wanted", typ))
+			ls.logger.Error("A "+kind+" gives a column another type than files have that were written before: its values go into the column properties. "+mend,
+				zap.String(kind, name), zap.String("column", c.Name), zap.String("type", known[c.Name]), zap.String("wanted", typ))
 		}
 	}
 	value, err := json.Marshal(known)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keeping the types of columns: %w", err)
 	}
-	b.Set(ls.index.key("types", []byte(subject)), value)
-	if len(leave) > 0 {
-		l = columns.New(snap, subject, leave)
-	}
-	return l, nil
+	b.Set(ls.index.key("types", []byte(key)), value)
+	return leave, nil
 }
 
 // rows is a block under construction, of one worker at a time.

@@ -14,6 +14,7 @@ import (
 type Encoded struct {
 	Columns []EncodedColumn `json:"columns"`
 	Schemas []Schema        `json:"schemas"`
+	Only    bool            `json:"only,omitempty"`
 }
 
 // EncodedColumn is a Column as it is kept.
@@ -24,16 +25,17 @@ type EncodedColumn struct {
 	Scale          int    `json:"scale,omitempty"`
 	LowCardinality bool   `json:"low_cardinality,omitempty"`
 	Repeated       bool   `json:"repeated,omitempty"`
+	Nanoseconds    bool   `json:"nanoseconds,omitempty"`
 }
 
 // Encode returns what Decode reads.
 func (l *Layout) Encode() Encoded {
-	e := Encoded{Schemas: l.Schemas}
+	e := Encoded{Schemas: l.Schemas, Only: l.Only}
 	for i := range l.Columns {
 		c := &l.Columns[i]
 		e.Columns = append(e.Columns, EncodedColumn{
 			Name: c.Name, Kind: c.Type.Kind.String(), Precision: c.Type.Precision, Scale: c.Type.Scale,
-			LowCardinality: c.Type.LowCardinality, Repeated: c.Repeated,
+			LowCardinality: c.Type.LowCardinality, Repeated: c.Repeated, Nanoseconds: c.Nanoseconds,
 		})
 	}
 	return e
@@ -41,15 +43,20 @@ func (l *Layout) Encode() Encoded {
 
 // Decode returns the layout.
 func (e Encoded) Decode() (*Layout, error) {
-	l := &Layout{Schemas: e.Schemas}
+	if e.Only && len(e.Schemas) != 1 {
+		return nil, fmt.Errorf("reading a kept layout: it is of %d schemas and not of one", len(e.Schemas))
+	}
+	l := &Layout{Schemas: e.Schemas, Only: e.Only}
 	for _, c := range e.Columns {
 		kind, ok := kindOf(c.Kind)
 		if !ok {
 			return nil, fmt.Errorf("reading a kept layout: column %q has the unknown type %q", c.Name, c.Kind)
 		}
-		l.Columns = append(l.Columns, Column{Name: c.Name, Repeated: c.Repeated, Type: schema.Type{
-			Kind: kind, Precision: c.Precision, Scale: c.Scale, LowCardinality: c.LowCardinality,
-		}})
+		typ := schema.Type{Kind: kind, Precision: c.Precision, Scale: c.Scale, LowCardinality: c.LowCardinality}
+		if c.Nanoseconds && (c.Repeated || typ != schema.Type{Kind: schema.DateTime64, Scale: 9}) {
+			return nil, fmt.Errorf("reading a kept layout: column %q is no time of nanoseconds", c.Name)
+		}
+		l.Columns = append(l.Columns, Column{Name: c.Name, Repeated: c.Repeated, Nanoseconds: c.Nanoseconds, Type: typ})
 	}
 	for i := range l.Schemas {
 		for j := range l.Schemas[i].Properties {

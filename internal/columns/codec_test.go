@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/internal/result"
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -34,4 +35,32 @@ func TestALayoutIsDecodedAsItWas(t *testing.T) {
 		names = append(names, c.Name)
 	}
 	require.ElementsMatch(t, []string{"int", "products.sku", "more", "price"}, names, "of one subject, all versions")
+}
+
+func TestALayoutOfResultsIsOfAllEventsAndDecodedAsItWas(t *testing.T) {
+	l, err := ForResults(&result.Table{Name: "r", Columns: []result.Column{
+		{Name: "k", Attribute: "user.id", Type: result.String}, {Name: "at", Type: result.Timestamp}, {Name: "source", Type: result.String}, {Name: "property_source", Type: result.Int64},
+		{Name: "counts", Type: result.Counts}, {Name: "top", Type: result.Ranked}, {Name: "left", Type: result.Bool},
+	}}, map[string]bool{"left": true})
+	require.NoError(t, err)
+	var names []string
+	for i := range l.Columns {
+		names = append(names, l.Columns[i].Name+" "+l.Columns[i].Definition())
+	}
+	require.Equal(t, []string{
+		"at Nullable(DateTime64(9, 'UTC'))", "property_source Nullable(String)", "property_property_source Nullable(Int64)", "top.value Array(Nullable(String))", "top.count Array(Nullable(Int64))",
+		"result_id Nullable(String)", "pane_timing LowCardinality(Nullable(String))", "pane_index Nullable(Int64)",
+	}, names)
+	got, err := l.Encode().Decode()
+	require.NoError(t, err)
+	require.Equal(t, l, got)
+
+	bad := l.Encode()
+	bad.Schemas = nil
+	_, err = bad.Decode()
+	require.EqualError(t, err, "reading a kept layout: it is of 0 schemas and not of one")
+	bad = l.Encode()
+	bad.Columns[1].Nanoseconds = true
+	_, err = bad.Decode()
+	require.EqualError(t, err, `reading a kept layout: column "property_source" is no time of nanoseconds`)
 }

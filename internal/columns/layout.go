@@ -16,7 +16,9 @@ import (
 type Layout struct {
 	Columns []Column
 	Schemas []Schema
-	plans   map[schemaKey]*node
+	// Only says that all events have the properties of the one schema, whatever they say of theirs.
+	Only  bool
+	plans map[schemaKey]*node
 }
 
 // schemaKey is what an event says of its schema.
@@ -44,6 +46,8 @@ type Column struct {
 	Name     string
 	Type     schema.Type
 	Repeated bool
+	// Nanoseconds says that the values of a DateTime64(9) are integers: Unix nanoseconds.
+	Nanoseconds bool
 }
 
 // node is one place in a schema's tree of properties.

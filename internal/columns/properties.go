@@ -45,6 +45,10 @@ func (r *Events) choosePlan(e *event.Event) {
 	}
 	r.plan, r.planOf = noPlan, [2]string{e.Schema, e.SchemaVersion}
 	r.expected = r.expected[:0]
+	if r.layout.Only {
+		r.plan = r.layout.plans[schemaKey{r.layout.Schemas[0].Subject, r.layout.Schemas[0].Version}]
+		return
+	}
 	if e.Schema == "" {
 		return
 	}
@@ -237,7 +241,11 @@ func (r *Events) addTyped(i int, key string, v event.Value) *Error {
 func (r *Events) touch(i int) bool {
 	c := r.typed[i]
 	if c == nil {
-		c = native.New(r.layout.Columns[i].Type, r.layout.Columns[i].Repeated)
+		if of := &r.layout.Columns[i]; of.Nanoseconds {
+			c = native.NewNanoseconds(true)
+		} else {
+			c = native.New(of.Type, of.Repeated)
+		}
 		r.typed[i] = c
 	}
 	if !c.Seek(r.rows) {

@@ -42,6 +42,8 @@ type LayoutColumn struct {
 	Type string `json:"type"`
 	// Text says that the property's values are texts although Type is a number's.
 	Text bool `json:"text,omitempty"`
+	// Nanoseconds says that the property's values are integers, Unix nanoseconds, although Type is a time's.
+	Nanoseconds bool `json:"nanoseconds,omitempty"`
 }
 
 // LogRange is what a file has of one partition of an event log: Rows of the records at positions First to Last.

@@ -11,6 +11,6 @@
 // its pane.index rises, so that the row with the highest one is the result. A sink that replaces by result.id needs to know
 // nothing else to be idempotent.
 //
-// A sender at the door could claim that scope too, and with it any table. So sinks take for results only what a stage behind
-// them in the same process has made: see Admit.
+// A sender at the door could claim that scope too, and with it any table. So sinks take for results only what a stage before
+// them in the same process has made: see Accept.
 package result

@@ -160,11 +160,31 @@ func IsEmitted(ctx context.Context) bool {
 	return emitted
 }
 
+// Accept is the setting of a sink: which batches may hold results.
+type Accept string
+
+// The settings.
+const (
+	// AcceptStages are those that a stage of this process has made.
+	AcceptStages Accept = "stages"
+	// AcceptAny are all that say so, for where nobody else can write: results that an archive gives back, or that came from
+	// other collectors.
+	AcceptAny Accept = "any"
+)
+
+// Validate names the value and the mend; the field is the caller's.
+func (a Accept) Validate() error {
+	if a != AcceptStages && a != AcceptAny {
+		return fmt.Errorf("%q is unknown: use stages, or any where only your own collectors can write", string(a))
+	}
+	return nil
+}
+
 // Admit returns the batch as a sink may take it: a batch that no stage has made has no results in it, whatever it says. Else a sender
-// could create tables, and write results of other tenants. Such events are ordinary ones then, and lose nothing: the attribute
-// is renamed, in a copy. refused are their scopes.
-func Admit(ctx context.Context, ld plog.Logs) (admitted plog.Logs, refused int) {
-	if IsEmitted(ctx) {
+// could create tables, and write results of other tenants. Such events are ordinary ones then, and lose nothing: the scope
+// gets another name, in a copy. refused are their scopes.
+func (a Accept) Admit(ctx context.Context, ld plog.Logs) (admitted plog.Logs, refused int) {
+	if a == AcceptAny || IsEmitted(ctx) {
 		return ld, 0
 	}
 	for _, rl := range ld.ResourceLogs().All() {

@@ -51,6 +51,7 @@ type fileMap struct {
 	use    []int // leaves of the file that are read; a row's columns are in this order
 	leaves []*pages.Leaf
 	texts  []bool // of decimals: the property is a text
+	nanos  []bool // of times: the property is an integer, Unix nanoseconds
 
 	// Indexes in use, or none. The texts stand where there is no column.
 	id, name, user, anonymous, session, tenant, source, schema, version textField
@@ -154,7 +155,7 @@ func (b *mapBuilder) take(leaf int) int {
 		b.index[leaf] = at
 		b.use = append(b.use, leaf)
 		b.leaves = append(b.leaves, &b.all[leaf])
-		b.texts = append(b.texts, false)
+		b.texts, b.nanos = append(b.texts, false), append(b.nanos, false)
 	}
 	return at
 }
@@ -267,6 +268,7 @@ func (b *mapBuilder) typed(c *parquetfile.LayoutColumn) error {
 		return columnType(c.Name, c.Type, l)
 	}
 	b.texts[b.take(leaf)] = c.Text && l.Type.Kind == pages.Decimal
+	b.nanos[b.take(leaf)] = c.Nanoseconds && l.Type.Kind == pages.Timestamp && l.Type.Width == 8 && !l.Repeated()
 	return b.place(c.Path, c.Each, leaf, true)
 }
 

@@ -65,8 +65,11 @@ func (m *fileMap) scalar(cols []column, at int) scalar {
 // value is what a column's value was in the event.
 func (m *fileMap) value(at int, text string, bits uint64, fixed []byte) scalar {
 	t := &m.leaves[at].Type
-	if m.texts[at] {
+	switch {
+	case m.texts[at]:
 		return textScalar(decimalText(unscaled(t, text, bits, fixed), t.Scale))
+	case m.nanos[at]:
+		return intScalar(int64(bits) * t.Unit)
 	}
 	return scalarOf(t, text, bits, fixed)
 }

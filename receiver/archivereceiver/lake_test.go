@@ -150,7 +150,7 @@ func footer(t testing.TB, l *columns.Layout) string {
 	for i, c := range l.Columns {
 		p := place[i]
 		out.Columns = append(out.Columns, parquetfile.LayoutColumn{
-			Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: c.Type.String(), Text: p.Text,
+			Name: c.Name, Path: p.Path, Each: p.Each, Array: c.Repeated && p.Each == 0, Type: c.Type.String(), Text: p.Text, Nanoseconds: c.Nanoseconds,
 		})
 	}
 	text, err := json.Marshal(out)
