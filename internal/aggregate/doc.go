@@ -14,7 +14,7 @@
 // The bytes of count, of sums of integers, min, max, first, last, arg_max, arg_min, count_distinct and quantile are a function of the set of
 // values (and Points) that were added, however they were permuted and split into partials. Sums of doubles and of squares keep 106 bits: where an
 // exact sum needs more, the order may decide about the last bit of the result. top_k depends on order once it has dropped a value. All
-// are functions of the order, so that a replay gives the same bytes, on any processor.
+// are functions of the order, so that a replay gives the same bytes.
 //
 // # What is not added
 //
