@@ -42,7 +42,7 @@ type scratch struct {
 	partition []int  // by event; negative: not appended
 	times     []pcommon.Timestamp
 	chunks    []segmentlog.Chunk
-	highs     []int64 // by partition: the highest event time
+	highs     []int64 // by partition: the highest event time that is not ahead of the clock
 	counts    []int   // by partition: events
 	encoder   event.Encoder
 }
@@ -104,7 +104,6 @@ func (l *eventLog) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 		}
 		claim.Commit(receipt.FirstID, receipt.Appended)
 		appended = true
-		l.noteHighs(s, receipt)
 		l.telemetry.EventLogAppended.Add(ctx, int64(fresh))
 	} else {
 		claim.Commit(0, start.UnixNano()) // it is empty
@@ -210,10 +209,14 @@ func (l *eventLog) dropDuplicates(s *scratch, batch event.Batch, claim *idindex.
 func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, ids []byte, o origin) (segmentlog.Receipt, error) {
 	clear(s.highs)
 	clear(s.counts)
+	ahead := pcommon.Timestamp(l.clock.Now().Add(maxAhead).UnixNano())
 	for i, p := range s.partition {
-		if p >= 0 {
-			s.counts[p]++
-			s.highs[p] = max(s.highs[p], int64(s.times[i]))
+		if p < 0 {
+			continue
+		}
+		s.counts[p]++
+		if t := s.times[i]; t <= ahead {
+			s.highs[p] = max(s.highs[p], int64(t))
 		}
 	}
 	encoded, err := s.encoder.Encode(batch, l.cfg.Partitions, s.partition)
@@ -233,12 +236,6 @@ func (l *eventLog) append(ctx context.Context, s *scratch, batch event.Batch, id
 		l.askForRetention()
 	}
 	return receipt, err
-}
-
-func (l *eventLog) noteHighs(s *scratch, receipt segmentlog.Receipt) {
-	for _, c := range s.chunks {
-		l.high.note(c.Partition, receipt.Appended, c.EventTime)
-	}
 }
 
 // keepTail leaves what was appended to the consumers that are about to ask for it. The batch is empty afterwards, so this

@@ -55,6 +55,9 @@ type Config struct {
 	CheckpointBytes int `mapstructure:"checkpoint_bytes"`
 	// TickInterval is how long a partition may be idle before the log tells components with state that time has passed.
 	TickInterval time.Duration `mapstructure:"tick_interval"`
+	// IdleTimeout is how long no event may have come to any partition before event time goes on with the clock, that far
+	// behind it; 0 for never.
+	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
 	// StartAt is where a pipeline that the log does not know begins: beginning or end.
 	StartAt string `mapstructure:"start_at"`
 	// Retry between attempts at a delivery, without end.
@@ -187,6 +190,7 @@ func createDefaultConfig() component.Config {
 		CheckpointInterval: 5 * time.Second,
 		CheckpointBytes:    16 * mebibyte,
 		TickInterval:       5 * time.Second,
+		IdleTimeout:        time.Minute,
 		StartAt:            beginning,
 		Retry:              RetryConfig{InitialInterval: 500 * time.Millisecond, MaxInterval: 30 * time.Second},
 		Deduplication: DeduplicationConfig{
@@ -272,6 +276,11 @@ func (c *Config) Validate() error {
 	duration("delivery.shutdown_grace", c.Delivery.ShutdownGrace)
 	duration("checkpoint_interval", c.CheckpointInterval)
 	duration("tick_interval", c.TickInterval)
+	if c.IdleTimeout < 0 {
+		fail("idle_timeout: %s is negative: use 0 for never, or a duration such as 1m", c.IdleTimeout)
+	} else if c.IdleTimeout > 0 {
+		duration("idle_timeout", c.IdleTimeout)
+	}
 	duration("retry_on_failure.initial_interval", c.Retry.InitialInterval)
 	if c.Retry.MaxInterval < c.Retry.InitialInterval {
 		fail("retry_on_failure.max_interval: %s is less than initial_interval: %s: raise it", c.Retry.MaxInterval, c.Retry.InitialInterval)

@@ -54,7 +54,8 @@ type eventLog struct {
 	started atomic.Bool
 	scratch sync.Pool     // of *scratch; any goroutine
 	spread  atomic.Uint32 // turns events without a key over the partitions; any goroutine
-	high    highMarks
+	ticking sync.Mutex    // held while ticks are written; guards high
+	high    *highMarks
 
 	// origins is held for reading while a Kafka record is appended, and for writing while the offsets are copied.
 	origins        sync.RWMutex

@@ -372,26 +372,6 @@ func TestRetentionDropsWhatAConsumerLacksOnlyWhenTold(t *testing.T) {
 	h.awaitStored(4000 - int(dropped))
 }
 
-func TestTicksAreWrittenForIdlePartitionsOfPipelinesWithState(t *testing.T) {
-	h := newHarness(t, func(c *Config) { c.Partitions = 2; c.TickInterval = time.Hour })
-	require.NoError(t, h.send("a"))
-	h.awaitStored(1)
-	later := time.Now().Add(2 * time.Hour)
-	require.NoError(t, h.tick(later))
-	require.EqualValues(t, 1, h.log.Next(0)+h.log.Next(1), "nobody has state")
-
-	p, eventTime := h.high.idle(0)
-	require.Empty(t, p)
-	require.Zero(t, eventTime, "the events have no time")
-	h.high.note(0, later.UnixNano(), later.Add(time.Hour).UnixNano())
-	p, eventTime = h.high.idle(later.Add(-time.Minute).UnixNano())
-	require.Equal(t, []uint32{1}, p)
-	require.Equal(t, later.UnixNano(), eventTime, "an event of the future moves nothing beyond its append time")
-	p, eventTime = h.high.idle(later.UnixNano())
-	require.Len(t, p, 2)
-	require.Zero(t, eventTime)
-}
-
 func TestOriginSurvivesTheLog(t *testing.T) {
 	for _, o := range []origin{{}, {"t", 0, 0}, {"topic.with-ünicode", 1<<31 - 1, 1<<63 - 1}} {
 		got, err := parseOrigin(o.bytes())

@@ -157,6 +157,7 @@ type harness struct {
 	cfg   *Config
 	sinks map[pipeline.ID]*sink
 
+	frozen    *frozenClock // in place of the machine's, if set
 	store     *state.Pebble
 	telemetry *componenttest.Telemetry
 	*eventLog
@@ -213,6 +214,9 @@ func (h *harness) start() error {
 		return errors.Join(err, h.store.Close())
 	}
 	h.eventLog = c.(*eventLog)
+	if h.frozen != nil {
+		h.clock = h.frozen
+	}
 	ext := &stateStore{store: h.store, conf: confmap.NewFromStringMap(h.pipelines())}
 	err = h.Start(context.Background(), host{componenttest.NewNopHost(), map[component.ID]component.Component{component.MustNewID("state_store"): ext}})
 	if err != nil {

@@ -5,8 +5,7 @@ package eventlogconnector
 import (
 	"context"
 	"errors"
-	"math"
-	"sync"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,46 +13,13 @@ import (
 	"github.com/millrace/millrace/internal/segmentlog"
 )
 
-// highMarks is how far each partition has come: when it was last appended to, and the highest event time in it.
-type highMarks struct {
-	mu       *sync.Mutex // guards the slices; any goroutine
-	appended []int64     // Unix nanoseconds
-	event    []int64     // Unix nanoseconds; never more than the append time: a clock that is ahead moves nothing
-}
+// sameTick is how long a partition is not told again what its last tick said of event time. Then it is, for those who
+// go by the time of the tick itself.
+const sameTick = time.Minute
 
-func newHighMarks(partitions int, now time.Time) highMarks {
-	h := highMarks{mu: &sync.Mutex{}, appended: make([]int64, partitions), event: make([]int64, partitions)}
-	for p := range h.appended {
-		h.appended[p] = now.UnixNano() // idle from now on, so that a start does not begin with ticks
-	}
-	return h
-}
-
-func (h highMarks) note(partition uint32, appended, eventTime int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.appended[partition] = max(h.appended[partition], appended)
-	h.event[partition] = max(h.event[partition], min(eventTime, appended))
-}
-
-// idle lists the partitions without an append since the time given, and the least high mark of the others: 0 if none
-// is active.
-func (h highMarks) idle(since int64) (partitions []uint32, eventTime int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	eventTime = math.MaxInt64
-	for p, at := range h.appended {
-		if at <= since {
-			partitions = append(partitions, uint32(p))
-		} else {
-			eventTime = min(eventTime, h.event[p])
-		}
-	}
-	if len(partitions) == len(h.appended) {
-		eventTime = 0
-	}
-	return partitions, eventTime
-}
+// quietShare is the part of the time without any event that is at least between two ticks of a partition: a log that
+// nobody writes to grows by the logarithm of time.
+const quietShare = 60
 
 // ticks is the life of the worker that tells idle partitions the time. Without a component that has state behind the
 // log nothing is written.
@@ -65,12 +31,16 @@ func (l *eventLog) ticks() {
 		case <-l.clock.After(l.cfg.TickInterval):
 		}
 		if err := l.tick(l.clock.Now()); err != nil && !errors.Is(err, segmentlog.ErrClosed) {
-			l.logger.Warn("Appending a tick failed: time does not pass for idle partitions until one succeeds", zap.Error(err))
+			l.logger.Warn("Writing ticks failed: time does not pass for idle partitions until one succeeds", zap.Error(err))
 		}
 	}
 }
 
+// tick appends one to each idle partition that it has something to tell. A crash before it is in the log, or an
+// error, leaves that to the next one; what it says is in the log, so that a replay sees time pass as it did.
 func (l *eventLog) tick(now time.Time) error {
+	l.ticking.Lock()
+	defer l.ticking.Unlock()
 	wanted := false
 	for _, c := range l.consumers {
 		wanted = wanted || c.WantsTicks()
@@ -78,14 +48,58 @@ func (l *eventLog) tick(now time.Time) error {
 	if !wanted {
 		return nil
 	}
-	idle, eventTime := l.high.idle(now.Add(-l.cfg.TickInterval).UnixNano())
-	if len(idle) == 0 {
+	if err := l.readMarks(); err != nil {
+		return err
+	}
+	if l.stopping() || slices.Max(l.high.next) == 0 { // not all may have been read; or there never was a record
 		return nil
 	}
+	s := l.high.at(now, l.cfg.TickInterval, l.cfg.IdleTimeout)
 	entry := &segmentlog.Entry{}
-	for _, p := range idle {
-		entry.Chunks = append(entry.Chunks, segmentlog.Chunk{Partition: p, Records: 1, Kind: segmentlog.Tick, EventTime: eventTime})
+	for _, p := range s.idle {
+		last, err := l.lastOf(uint32(p))
+		if err != nil {
+			return err
+		}
+		eventTime := s.eventTime
+		if last.Kind == segmentlog.Tick {
+			eventTime = max(eventTime, last.EventTime) // the last of several stands for all
+			if now.Sub(time.Unix(0, last.Appended)) < s.spacing(eventTime != last.EventTime) {
+				continue
+			}
+		}
+		entry.Chunks = append(entry.Chunks, segmentlog.Chunk{
+			Partition: uint32(p), Records: 1, Kind: segmentlog.Tick, EventTime: eventTime,
+		})
 	}
-	_, err := l.log.Append(context.Background(), entry)
-	return err
+	if len(entry.Chunks) > 0 {
+		if _, err := l.log.Append(context.Background(), entry); err != nil {
+			return err
+		}
+	}
+	return l.keepMarks(now)
+}
+
+// spacing is the least time between two ticks of a partition that have no event between them.
+func (s *stand) spacing(news bool) time.Duration {
+	if news {
+		return s.quiet / quietShare
+	}
+	return max(sameTick, s.quiet/quietShare)
+}
+
+// lastOf returns the last record of a partition; it is of no kind of tick where there is none.
+func (l *eventLog) lastOf(p uint32) (last segmentlog.Info, err error) {
+	next := l.log.Next(p)
+	if next == l.log.First(p) {
+		return last, nil
+	}
+	err = l.log.Scan(p, next-1, func(i segmentlog.Info) bool {
+		last = i
+		return true
+	})
+	if errors.Is(err, segmentlog.ErrGone) {
+		return segmentlog.Info{}, nil
+	}
+	return last, err
 }

@@ -170,8 +170,9 @@ type Tick struct {
 	Position  uint64
 	// Appended is the time of the tick, in Unix nanoseconds: the partition's processing time.
 	Appended int64
-	// EventTime is what an idle partition may raise its own high mark of event time to: the least of the active
-	// partitions' high marks when the tick was appended, 0 if none was active. Unix nanoseconds.
+	// EventTime is what an idle partition may raise its own high mark of event time to: the least of the active partitions'
+	// high marks when the tick was appended; if none was active, the highest of all, or a time that goes on with the clock.
+	// 0 if no event has had a time. No tick says less than one before it that no event lies between. Unix nanoseconds.
 	EventTime int64
 }
 

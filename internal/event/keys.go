@@ -46,7 +46,7 @@ type Keys struct {
 	// Values are by field; "" where the event has none.
 	Values         []string
 	Tenant, Source string
-	Time           pcommon.Timestamp
+	Time           pcommon.Timestamp // when it was received, where the event has none
 
 	lr plog.LogRecord
 }
@@ -69,7 +69,11 @@ func (r *KeyReader) Each(b Batch, f func(i int, k Keys)) {
 			for _, lr := range sl.LogRecords().All() {
 				copy(r.values, r.resource)
 				r.read(lr)
-				f(i, Keys{Values: r.values, Tenant: r.source.tenant, Source: r.source.source, Time: lr.Timestamp(), lr: lr})
+				at := lr.Timestamp()
+				if at == 0 {
+					at = lr.ObservedTimestamp()
+				}
+				f(i, Keys{Values: r.values, Tenant: r.source.tenant, Source: r.source.source, Time: at, lr: lr})
 				i++
 			}
 		}
