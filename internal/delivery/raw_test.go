@@ -20,6 +20,7 @@ import (
 
 // rawHarness is one consumer that hands over bytes.
 func rawHarness(t *testing.T, next func(d *Delivery, ld plog.Logs) error) *harness {
+	t.Helper()
 	h := newHarness(t, 1)
 	h.clock.now = time.Unix(100, 0)
 	o := h.options()

@@ -16,6 +16,7 @@ import (
 
 // asBytes is the batch as the log keeps it.
 func asBytes(t testing.TB, ld plog.Logs) Batch {
+	t.Helper()
 	b, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
 	require.NoError(t, err)
 	return FromBytes([]Chunk{{OTLP: b, To: ld.LogRecordCount()}})
@@ -216,7 +217,7 @@ func TestANumberIsNoText(t *testing.T) {
 	f := func(s Scalar, want float64, isNumber bool) {
 		t.Helper()
 		got, ok := s.Number()
-		assert.Equal(t, want, got)
+		assert.Equal(t, math.Float64bits(want), math.Float64bits(got))
 		assert.Equal(t, isNumber, ok)
 	}
 	f(IntScalar(-3), -3, true)

@@ -200,7 +200,9 @@ func (v *rawValue) scalar() Scalar {
 }
 
 // view is a text that is as long valid as the bytes stay what they are.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // a copy would cost more than all else that reading a field does
+}
 
 // keyValue reads a KeyValue: of several keys the last counts, and of several values too.
 func keyValue(b []byte) (key []byte, v rawValue, err error) {

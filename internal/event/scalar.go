@@ -31,7 +31,7 @@ type nested struct {
 	isRaw bool
 }
 
-// StringScalar, IntScalar, DoubleScalar and BoolScalar are for what is not read from an event.
+// StringScalar returns a string, for what is not read from an event, as the others that follow.
 func StringScalar(s string) Scalar { return Scalar{Kind: KindString, Text: s} }
 
 // IntScalar returns an integer.
