@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/keyed"
+	"github.com/millrace/millrace/internal/result"
 	"github.com/millrace/millrace/internal/watermark"
 )
 
@@ -176,7 +177,7 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	if values[columnFailure].Kind != event.KindEmpty && !a.def.IncludeFailed {
 		return failed
 	}
-	t, result := appended, counted
+	t, became := appended, counted
 	if !a.processing {
 		switch {
 		case tooFarAhead:
@@ -184,7 +185,7 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 		case verdict == watermark.Late:
 			return late
 		case verdict == watermark.Future:
-			result = future
+			became = future
 		}
 		t = row.Time
 	}
@@ -212,26 +213,26 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	}
 	key, hash := k.key, k.hash
 	if len(key) == 1 && key[0] == keyOverflow {
-		result = overflow
+		became = overflow
 	}
 	at := aggregate.Point{Time: row.Time, Partition: w.part.number, Position: w.position + uint64(w.row) - 1}
 	s := &w.part.aggs[n]
-	if w.panes && values[columnResultID].Kind == event.KindString {
+	if w.panes && values[len(w.plan.names)].Kind == event.KindString {
 		if a.session {
 			if !holds {
 				return filtered
 			}
-			if values[columnPaneTiming].Text != "on_time" {
+			if values[len(w.plan.names)+2].Text != string(result.OnTime) {
 				return pane
 			}
 		} else {
-			return w.keepRow(a, s, t, holds, key, mask, values, at, result)
+			return w.keepRow(a, s, t, holds, key, mask, values, at, became)
 		}
 	} else if !holds {
 		return filtered
 	}
 	if a.session {
-		return w.addToSession(a, s, t, key, hash, values, mask, at, result)
+		return w.addToSession(a, s, t, key, hash, values, mask, at, became)
 	}
 	sl := s.current
 	if sl == nil || t < sl.start || t >= sl.end {
@@ -245,7 +246,7 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	r, found := table.Find(hash, key)
 	if !found {
 		if table.Len() >= a.def.CardinalityLimit && len(w.plan.keys[a.key]) > 0 {
-			result = overflow
+			became = overflow
 			key, hash = overflowKey, keyed.Hash(overflowKey)
 			r, found = table.Find(hash, key)
 		}
@@ -260,7 +261,7 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	if out := s.set.Add(acc, values, mask, at); len(out) != len(acc) {
 		copy(table.Resize(r, len(out)), out)
 	}
-	return result
+	return became
 }
 
 // slice that holds t becomes the current one.

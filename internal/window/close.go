@@ -271,7 +271,8 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 	err = c.eachWindow(a, starts, func(start, end int64, of []int64) (bool, error) {
 		switch {
 		case end <= n.Closed:
-			if a.panes && end+lateness > w && (c.e.recheck || c.touched(a, of)) {
+			// Though it may be dropped now: what came since was counted. What was dropped before has had all.
+			if a.panes && end+lateness > n.Closed && (c.e.recheck || c.touched(a, of)) {
 				return true, c.emitWindow(a, f, out, start, end, of, result.Late)
 			}
 		case end <= w:
@@ -301,22 +302,22 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 	if err := out.Flush(); err != nil {
 		return 0, err
 	}
-	n.Closed = closed
 	if a.early == 0 || early {
 		c.looked = append(c.looked, a)
 	}
 	for start, tables := range f.slices {
-		if end := a.assign.lastEnd(start); end <= closed && end+lateness <= w {
+		if a.assign.lastEnd(start)+lateness <= closed {
 			for _, t := range tables {
 				c.e.space.Drop(t.table)
 			}
 		}
 	}
 	for start, table := range f.panes {
-		if end := a.assign.end(start); end <= closed && end+lateness <= w {
+		if a.assign.end(start)+lateness <= closed {
 			c.e.space.Drop(table)
 		}
 	}
+	n.Closed = closed
 	if w == watermark.Min {
 		return watermark.Min, nil
 	}

@@ -88,6 +88,12 @@ func (g *Group) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// UnmarshalJSON reads what was written as JSON, which UnmarshalText would else be asked to.
+func (g *Group) UnmarshalJSON(b []byte) error {
+	type plain Group
+	return json.Unmarshal(b, (*plain)(g))
+}
+
 // Value is one function over the events of a window and group.
 type Value struct {
 	Function string `mapstructure:"function" json:"function"`

@@ -128,6 +128,9 @@ func (e *Engine) newPart(number uint32) *part {
 		number: number, stage: number > e.partitions, reader: e.plan.fields.Reader(),
 		aggs: make([]aggState, len(e.plan.aggs)), keys: make([]rowKey, len(e.plan.keys)),
 	}
+	if p.stage {
+		p.reader = e.plan.stageFields.Reader()
+	}
 	for i, a := range e.plan.aggs {
 		p.aggs[i] = aggState{set: a.set.Clone(), slices: map[int64]*slice{}, touched: map[int64]struct{}{}}
 	}

@@ -30,9 +30,11 @@ type Plan struct {
 	o      Options
 	names  []string // of fields
 	fields *event.Fields
-	aggs   []*aggregation
-	keys   [][]keyField // distinct group keys
-	// expressions are evaluated into columns behind those of fields, filters into bits.
+	// stageFields are fields and resultFields.
+	stageFields *event.Fields
+	aggs        []*aggregation
+	keys        [][]keyField // distinct group keys
+	// expressions are evaluated into columns behind those of stageFields, filters into bits.
 	expressions []*expression
 	filters     []*filter
 	byEvent     bool // some aggregation goes by event time
@@ -40,13 +42,11 @@ type Plan struct {
 	readOnly    bool // OTTL is not compiled
 }
 
-// Columns that every Plan reads beside those of its aggregations.
-const (
-	columnResultID = iota
-	columnPaneIndex
-	columnPaneTiming
-	columnFailure // where an event failed at the door
-)
+// columnFailure is the first field that every Plan reads: why an event failed at the door.
+const columnFailure = 0
+
+// resultFields are read of results of a stage before, behind the plan's own fields.
+var resultFields = []string{result.AttributeID, result.AttributeIndex, result.AttributeTiming}
 
 // keyField is one field of a group key.
 type keyField struct {
@@ -101,7 +101,7 @@ func (o outcome) String() string {
 
 // NewPlan compiles definitions.
 func NewPlan(o Options, definitions []Definition) (*Plan, error) {
-	p := &Plan{o: o, names: []string{"result.id", "pane.index", "pane.timing", "event.failure.stage"}}
+	p := &Plan{o: o, names: []string{event.FieldFailure}}
 	tables := map[string]string{}
 	for i := range definitions {
 		a, err := p.compile(&definitions[i])
@@ -126,6 +126,9 @@ func NewPlan(o Options, definitions []Definition) (*Plan, error) {
 	}
 	var err error
 	if p.fields, err = event.NewFields(p.names...); err != nil {
+		return nil, fmt.Errorf("aggregations: %w", err)
+	}
+	if p.stageFields, err = event.NewFields(slices.Concat(p.names, resultFields)...); err != nil {
 		return nil, fmt.Errorf("aggregations: %w", err)
 	}
 	for i, a := range p.aggs {
@@ -214,7 +217,7 @@ func (p *Plan) conditions(from []Condition) (to []condition) {
 
 // compileSet lays out the aggregation's accumulators.
 func (p *Plan) compileSet(a *aggregation) error {
-	fields := len(p.names)
+	fields := len(p.names) + len(resultFields)
 	all := fields + len(p.expressions)
 	var specs, own []aggregate.Spec
 	var columns []int // of own

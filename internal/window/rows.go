@@ -30,11 +30,12 @@ func (w *work) keepRow(a *aggregation, s *aggState, t int64, holds bool, key []b
 	if sl.rows == nil {
 		sl.rows = w.e.space.Table(w.part.number, tableName(a.id, kindRows, sl.start))
 	}
-	id := []byte(values[columnResultID].Text)
+	said := values[len(w.plan.names):] // resultFields
+	id := []byte(said[0].Text)
 	if len(id) > maxKey {
 		return filtered
 	}
-	index := uint32(min(max(values[columnPaneIndex].Int(), 0), math.MaxUint32))
+	index := uint32(min(max(said[1].Int(), 0), math.MaxUint32))
 	hash := keyed.Hash(id)
 	r, found := sl.rows.Find(hash, id)
 	if found && binary.BigEndian.Uint32(sl.rows.Value(r)) > index {

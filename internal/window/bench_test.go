@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package window
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/millrace/millrace/internal/delivery"
+	"github.com/millrace/millrace/internal/event"
+	"github.com/millrace/millrace/internal/watermark"
+)
+
+// coordinator of a pipeline that nobody drives.
+type coordinator struct{ delivery.Coordinator }
+
+func (coordinator) Partitions() uint32 { return 1 }
+func (coordinator) RequestCheckpoint() {}
+
+type nobody struct{}
+
+func (nobody) Events(string, string, int64)          {}
+func (nobody) Skipped(string, string, string, int64) {}
+func (nobody) Results(string, string, int64)         {}
+func (nobody) Dropped(string, int64)                 {}
+
+func newBenchEngine(b testing.TB, definitions ...Definition) *Engine {
+	b.Helper()
+	plan, err := NewPlan(Options{Watermark: watermark.Config{MaxOutOfOrderness: time.Minute}, MaxFuture: time.Hour}, definitions)
+	require.NoError(b, err)
+	e := NewEngine(plan, EngineOptions{ID: component.MustNewID("window_aggregation"), Coordinator: coordinator{}, Logger: zap.NewNop(), Observer: nobody{}})
+	require.NoError(b, e.Restore(context.Background(), emptySnapshot{}))
+	e.See(delivery.Inputs{Partitions: true})
+	return e
+}
+
+// benchEvents are n events of 20 attributes within a second, with a user of so many.
+func benchEvents(n, users int, from int64, rng *rand.Rand) plog.Logs {
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	rl.Resource().Attributes().PutStr("service.name", "shop")
+	lrs := rl.ScopeLogs().AppendEmpty().LogRecords()
+	names := []string{"page_viewed", "product_viewed", "product_added", "order_completed"}
+	for i := range n {
+		lr := lrs.AppendEmpty()
+		lr.SetEventName(names[rng.IntN(len(names))])
+		lr.SetTimestamp(pcommon.Timestamp(from + int64(i)*int64(time.Second)/int64(n)))
+		a := lr.Attributes()
+		a.PutStr("log.record.uid", fmt.Sprintf("%032x", rng.Uint64()))
+		a.PutStr("user.id", fmt.Sprintf("user-%08d", rng.IntN(users)))
+		a.PutDouble("amount", float64(rng.IntN(10000))/100)
+		for k := range 17 {
+			a.PutStr(fmt.Sprintf("property_%d", k), fmt.Sprintf("value %d of it", rng.IntN(100)))
+		}
+	}
+	return ld
+}
+
+func benchApply(b *testing.B, raw bool, users int, definitions ...Definition) {
+	const size = 20_000
+	rng := rand.New(rand.NewPCG(1, 2))
+	from := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC).UnixNano()
+	ld := benchEvents(size, users, from, rng)
+	otlp, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+	require.NoError(b, err)
+	e := newBenchEngine(b, definitions...)
+	run := []delivery.Run{{Records: size, Appended: from}}
+	i := uint64(0)
+	apply := func() {
+		batch := event.FromLogs(ld)
+		if raw {
+			batch = event.FromBytes([]event.Chunk{{OTLP: otlp, To: size}})
+		}
+		d := delivery.New(delivery.Identity{First: i}, 1, coordinator{})
+		d.Runs = run
+		i += size
+		_, err := e.Apply(d, batch)
+		require.NoError(b, err)
+		d.Publish()
+	}
+	apply()
+	b.ReportAllocs()
+	for b.Loop() {
+		apply()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/size, "ns/event")
+}
+
+var countPerUser = Definition{
+	Name: "per_user", Window: Window{Type: Tumbling, Size: time.Hour}, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000,
+	Values: []Value{{Function: "count", As: "events"}},
+}
+
+func BenchmarkCountByKey(b *testing.B) {
+	for _, users := range []int{10, 100_000, 1_000_000} {
+		for _, raw := range []bool{true, false} {
+			b.Run(fmt.Sprintf("users=%d/raw=%v", users, raw), func(b *testing.B) { benchApply(b, raw, users, countPerUser) })
+		}
+	}
+}
+
+func BenchmarkTwoAggregations(b *testing.B) {
+	benchApply(b, true, 100_000, Definition{
+		Name: "per_minute", Window: Window{Type: Tumbling, Size: time.Minute}, GroupBy: []Group{{Field: "event.name"}},
+		Values: []Value{{Function: "count", As: "events"}, {Function: "count_distinct", Field: "user.id|enduser.pseudo.id", As: "users"}},
+	}, Definition{
+		Name: "revenue", Window: Window{Type: Hopping, Size: time.Hour, Slide: time.Minute}, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000,
+		Values: []Value{{Function: "count", As: "events"}, {Function: "sum", Field: "amount", As: "revenue"}},
+	})
+}
+
+func BenchmarkSessions(b *testing.B) {
+	benchApply(b, true, 100_000, Definition{
+		Name: "sessions", Window: Window{Type: Session, Gap: time.Minute}, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000,
+		Values: []Value{{Function: "count", As: "events"}},
+	})
+}
