@@ -28,7 +28,7 @@ type driven struct {
 	checkpointsRun int // by the one goroutine that makes them
 }
 
-func (d *driven) Partitions() uint32 { return uint32(len(d.passed)) }
+func (d *driven) Partitions() uint32                { return uint32(len(d.passed)) }
 func (d *driven) Committed(partition uint32) uint64 { return d.passed[partition].Load() }
 
 // Bind fails now and then, before or after it is done.

@@ -143,11 +143,11 @@ func (s *storing) build(ctx context.Context) error {
 			s.of[scope.Text] = b
 			s.blocks = append(s.blocks, b)
 		}
-		if refused := b.rows.add(e); refused != nil {
+		if refused := b.rows.add(e); refused == nil {
+			b.positions = append(b.positions, i)
+		} else {
 			s.failed[i] = failedResult{Error: *refused}
-			return nil
 		}
-		b.positions = append(b.positions, i)
 		return nil
 	})
 }
@@ -188,7 +188,7 @@ func (s *storing) halves(ctx context.Context, b *resultBlock, positions []int, r
 	mid := len(positions) / 2
 	for _, half := range [][]int{positions[:mid], positions[mid:]} {
 		b.rows.reset()
-		err := s.each(func(i int, e *event.Event, scope *result.Scope) error {
+		err := s.each(func(i int, e *event.Event, _ *result.Scope) error {
 			if _, in := slices.BinarySearch(half, i); in {
 				_ = b.rows.add(e) // it fitted before
 			}

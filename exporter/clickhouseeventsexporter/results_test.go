@@ -245,10 +245,9 @@ func TestResultsAndEventsPassTheQueueTogether(t *testing.T) {
 	})
 	errs := make(chan error)
 	for i := range 4 {
-		go func() {
-			errs <- x.ConsumeLogs(result.Emitted(t.Context()), results(t, visits(), pane{fmt.Sprint("v", i), 0, int64(i), false}))
-		}()
-		go func() { errs <- x.ConsumeLogs(t.Context(), some(t, fmt.Sprint("e", i), 0, 3)) }()
+		own, others := results(t, visits(), pane{fmt.Sprint("v", i), 0, int64(i), false}), some(t, fmt.Sprint("e", i), 0, 3)
+		go func() { errs <- x.ConsumeLogs(result.Emitted(t.Context()), own) }()
+		go func() { errs <- x.ConsumeLogs(t.Context(), others) }()
 	}
 	for range 8 {
 		require.NoError(t, <-errs)

@@ -129,7 +129,7 @@ func (w *Writer) Row(h Head) {
 	}
 }
 
-// Str, Int, Float, Bool and Time set a column of a scalar type.
+// Str sets a column of type String.
 func (w *Writer) Str(column int, s string) {
 	if w.column(column, String) {
 		if w.table.Columns[column].Source() == AttributeTenant {
