@@ -313,7 +313,7 @@ func (t *Table) shard(bits uint, k uint32, f func(Ref)) {
 			if i >= from+width-1 {
 				return
 			}
-		case (bits == 0 || s.hash>>(32-bits) == k) && t.entries[s.ref-1].flags&spilling == 0:
+		case (bits == 0 || s.hash*t.spread>>(32-bits) == k) && t.entries[s.ref-1].flags&spilling == 0:
 			f(Ref(s.ref - 1))
 		}
 	}

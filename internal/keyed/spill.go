@@ -253,6 +253,9 @@ func (t *Table) bringAll(wanted func(due uint32) bool) {
 	}
 }
 
+// Spilled is how many entries are out of memory.
+func (t *Table) Spilled() int { return len(t.spill.due) }
+
 // SpilledDue says whether entries that are due by then are out of memory still: Due brings back a bounded number at once.
 func (t *Table) SpilledDue(until int64) bool {
 	last := bucketOf(until)

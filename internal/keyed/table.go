@@ -4,6 +4,7 @@ package keyed
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 )
 
 // seed differs from process to process, so that nobody can choose keys that meet.
@@ -46,7 +47,8 @@ type Table struct {
 	name  string
 
 	index   []slot
-	shift   uint // of the upper half of a hash, to a slot
+	shift   uint   // see home
+	spread  uint32 // odd, and the table's own
 	entries []entry
 	free    []Ref
 	n       int
@@ -67,7 +69,7 @@ const MaxKey = 1<<16 - 1
 const minSlots = 8
 
 func newTable(s *Space, p *partition, name string) *Table {
-	t := &Table{space: s, part: p, name: name}
+	t := &Table{space: s, part: p, name: name, spread: rand.Uint32() | 1}
 	t.resizeIndex(minSlots)
 	return t
 }
@@ -103,9 +105,13 @@ func (t *Table) resizeIndex(n int) {
 	}
 }
 
+// home is the slot at which a hash is looked for first. The multiplier is another one in each table: entries that come in the order of
+// another table's slots, as they do out of a store, would else pile up at the beginning of one that grows.
+func (t *Table) home(h uint32) uint32 { return h * t.spread >> t.shift }
+
 func (t *Table) put(s slot) {
 	mask := uint32(len(t.index) - 1)
-	for i := s.hash >> t.shift; ; i++ {
+	for i := t.home(s.hash); ; i++ {
 		if at := &t.index[i&mask]; at.ref == 0 {
 			*at = s
 			return
@@ -117,7 +123,7 @@ func (t *Table) put(s slot) {
 func (t *Table) Find(hash uint64, key []byte) (Ref, bool) {
 	h := uint32(hash >> 32)
 	mask := uint32(len(t.index) - 1)
-	for i := h >> t.shift; ; i++ {
+	for i := t.home(h); ; i++ {
 		s := t.index[i&mask]
 		if s.ref == 0 {
 			return t.unspill(hash, key)
@@ -134,12 +140,12 @@ func (t *Table) Find(hash uint64, key []byte) (Ref, bool) {
 func (t *Table) Prefetch(hashes []uint64, near []uint32) uint32 {
 	near = near[:len(hashes)]
 	for i, h := range hashes {
-		near[i] = t.index[uint32(h>>32)>>t.shift].ref
+		near[i] = t.index[t.home(uint32(h>>32))].ref
 	}
 	mask := uint32(len(t.index) - 1)
 	for i, hash := range hashes {
 		h := uint32(hash >> 32)
-		at := h >> t.shift
+		at := t.home(h)
 		s := t.index[at]
 		for s.ref != 0 && s.hash != h {
 			at++
@@ -258,7 +264,7 @@ func (t *Table) Delete(r Ref) {
 func (t *Table) remove(r Ref) {
 	e := &t.entries[r]
 	mask := uint32(len(t.index) - 1)
-	i := e.hash >> t.shift & mask
+	i := t.home(e.hash) & mask
 	for t.index[i].ref != uint32(r)+1 {
 		i = (i + 1) & mask
 	}
@@ -273,7 +279,7 @@ func (t *Table) remove(r Ref) {
 				t.release(r)
 				return
 			}
-			home := s.hash >> t.shift & mask
+			home := t.home(s.hash) & mask
 			if (j-home)&mask >= (j-i)&mask {
 				t.index[i] = s
 				i = j
