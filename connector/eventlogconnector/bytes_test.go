@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pipeline"
 
 	"github.com/millrace/millrace/internal/event"
@@ -129,4 +130,60 @@ func TestMemoryOfALargeDeliveryIsNotKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, cap(l.buf))
 	require.Nil(t, l.cut)
+}
+
+// BenchmarkBytes reads deliveries of 20,000 events of some 150 bytes from the log, and three fields of each.
+func BenchmarkBytes(b *testing.B) {
+	const appends, events = 200, 1000
+	log, err := segmentlog.Open(b.TempDir(), segmentlog.Options{Partitions: 1, SegmentBytes: 16 << 20})
+	require.NoError(b, err)
+	defer func() { require.NoError(b, log.Close()) }()
+	builder := event.NewBuilder("acme", "web", "test")
+	for i := range events {
+		d := builder.Add()
+		d.SetName("order_completed")
+		d.SetTime(pcommon.Timestamp(1_700_000_000_000_000_000 + i))
+		d.SetUserID(fmt.Sprint("user-", i*7919%1000))
+		for _, key := range []string{"plan", "page", "ref", "lang", "kind", "zone"} {
+			d.Put(key, fmt.Sprint(key, i%7))
+		}
+	}
+	var encoder event.Encoder
+	encoded, err := encoder.Encode(builder.Batch(), 1, make([]int, events))
+	require.NoError(b, err)
+	for range appends {
+		_, err := log.Append(b.Context(), &segmentlog.Entry{Chunks: []segmentlog.Chunk{{Records: events, Data: encoded[0]}}})
+		require.NoError(b, err)
+	}
+	fields, err := event.NewFields("user.id|enduser.pseudo.id", "plan", "page")
+	require.NoError(b, err)
+	rows := fields.Reader()
+	var l lent
+	read := 0
+	for _, name := range []string{"log", "log and fields"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			first, n := uint64(0), 0
+			for b.Loop() {
+				chunks, err := l.load(log, 0, first, first+19_999)
+				if err != nil {
+					b.Fatal(err)
+				}
+				first = (first + 20_000) % (appends * events)
+				n += 20_000
+				if name == "log" {
+					continue
+				}
+				if err := rows.Each(event.FromBytes(chunks), func(_ int, row *event.Row) bool {
+					read += len(row.Values[0].Text)
+					return true
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+			b.ReportMetric(float64(len(encoded[0]))/events, "B/event")
+		})
+	}
+	require.Positive(b, read)
 }

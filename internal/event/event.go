@@ -3,8 +3,8 @@
 // Package event is the one reading of an OTLP LogRecord as a business event.
 //
 // It is the only place that knows where an event's parts lie in the record. Components read an Event through a
-// Reader, annotate it through the Event's methods and write new ones through a Draft; none of them touches
-// pdata attributes. So the same component code can later run over the log's own OTLP bytes.
+// Reader, or a few Fields of it through a RowReader, annotate it through the Event's methods and write new ones through a
+// Draft; none of them touches pdata attributes. So a RowReader reads the log's own OTLP bytes by the same code.
 //
 // Of a key that stands twice in one record the first wins, as in pcommon.Map.Get.
 package event
