@@ -17,6 +17,7 @@ type change struct {
 	part    *part
 	journal *keyed.Journal
 	counts  [][outcomes]int64 // by aggregation
+	ottl    *evaluation       // nil without OTTL
 }
 
 var _ delivery.Overlay = (*change)(nil)
@@ -24,6 +25,7 @@ var _ delivery.Overlay = (*change)(nil)
 // Publish implements delivery.Overlay.
 func (c *change) Publish() {
 	c.journal.Publish()
+	c.e.plan.countErrors(c.ottl, c.e.o.Observer)
 	for i := range c.counts {
 		for o, n := range c.counts[i] {
 			if n > 0 {
@@ -60,9 +62,7 @@ type work struct {
 	left     int // records of the first run
 	row      int
 	position uint64
-	evaluate *evaluation // nil without OTTL
-
-	late []int // positions in the batch
+	late     []int // positions in the batch
 }
 
 // Apply counts the events of a delivery and stages the change. It returns which of the batch are late, ascending.
@@ -78,7 +78,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 	}
 	w.journal = e.space.Begin(p.number)
 	d.Stage(w.change)
-	if w.evaluate, err = e.plan.evaluate(b); err != nil {
+	if w.ottl, err = e.plan.evaluate(b); err != nil {
 		return nil, err
 	}
 	config := &e.plan.o.Watermark
@@ -161,8 +161,8 @@ func (w *work) each(i int, row *event.Row) bool {
 		w.late = append(w.late, i)
 	}
 	values := row.Values
-	if w.evaluate != nil {
-		values = w.evaluate.row(i, values)
+	if w.ottl != nil {
+		values = w.ottl.row(i, values)
 	}
 	for n, a := range w.plan.aggs {
 		w.counts[n][w.count(n, a, row, values, appended, verdict, tooFarAhead)]++
@@ -191,7 +191,7 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	}
 	holds := len(a.where) == 0 || allHold(a.where, values)
 	if holds && a.filter >= 0 {
-		holds = w.evaluate.holds(a.filter)
+		holds = w.ottl.holds(a.filter)
 	}
 	if !holds && !w.panes {
 		return filtered

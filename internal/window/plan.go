@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl"
+
 	"github.com/millrace/millrace/internal/aggregate"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/result"
@@ -35,6 +37,7 @@ type Plan struct {
 	aggs        []*aggregation
 	keys        [][]keyField // distinct group keys
 	// expressions are evaluated into columns behind those of stageFields, filters into bits.
+	parser      *ottl.Parser[record] // nil until something is compiled
 	expressions []*expression
 	filters     []*filter
 	byEvent     bool // some aggregation goes by event time

@@ -5,6 +5,7 @@ package windowaggregationprocessor
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/delivery/deliverytest"
+	"github.com/millrace/millrace/processor/windowaggregationprocessor/internal/metadata"
 )
 
 var update = flag.Bool("update", false, "write what comes out into testdata")
@@ -150,7 +152,7 @@ func (s *script) show() {
 		return
 	}
 	for _, b := range s.pipeline.Sink.Batches[s.shown:] {
-		if b.Logs.LogRecordCount() == 0 && b.ID.Stage == "" {
+		if last := fmt.Sprintf("%s/%d", metadata.Type, len(s.configs)); b.Logs.LogRecordCount() == 0 && b.ID.Stage != last {
 			continue
 		}
 		if b.ID.Stage != "" {
