@@ -2,7 +2,10 @@
 
 package load
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // batch is what goes out in one request.
 type batch struct {
@@ -11,9 +14,21 @@ type batch struct {
 	events  int   // copies
 	body    []byte
 	entries []uint32 // in the manifest, where there is one
+	times   span
 }
 
-type batchSizes struct{ otlp, segment int } // events
+// span is the time from the first to the last event, in nanoseconds since the epoch. An event that was held back is of when it was released.
+type span struct{ from, to int64 }
+
+var noSpan = span{math.MaxInt64, math.MinInt64}
+
+func (s *span) add(at int64) { s.from, s.to = min(s.from, at), max(s.to, at) }
+
+type batchSizes struct {
+	otlp, segment int // events
+	// span is the event time after which a batch that is not full goes out too; 0 is never.
+	span int64
+}
 
 // batcher collects a generator's events into request bodies: OTLP by path with a resource for each tenant,
 // Segment by tenant. Not safe for concurrent use.
@@ -24,6 +39,7 @@ type batcher struct {
 	otlp    [2]otlpPending
 	segment [maxTenants]segmentPending
 	record  []byte // scratch
+	ready   []*batch
 	ended   bool
 }
 
@@ -31,12 +47,14 @@ type otlpPending struct {
 	records [maxTenants][]byte
 	events  int
 	entries []uint32
+	times   span
 }
 
 type segmentPending struct {
 	body    []byte
 	events  int
 	entries []uint32
+	times   span
 }
 
 func newBatcher(g *Generator, sizes batchSizes) *batcher {
@@ -49,27 +67,41 @@ func newBatcher(g *Generator, sizes batchSizes) *batcher {
 
 // next returns the next batch, which is the caller's, or nil at the end.
 func (b *batcher) next() *batch {
-	for !b.ended {
+	for len(b.ready) == 0 && !b.ended {
 		e := b.g.next()
 		if e == nil {
 			b.ended = true
+			b.flush(math.MaxInt64)
 			break
 		}
+		if b.sizes.span > 0 {
+			b.flush(b.g.releasedAt() - b.sizes.span)
+		}
 		if full := b.add(e); full != nil {
-			return full
+			b.ready = append(b.ready, full)
 		}
 	}
+	if len(b.ready) == 0 {
+		return nil
+	}
+	first := b.ready[0]
+	b.ready = b.ready[1:]
+	return first
+}
+
+// flush makes batches of what begins before that time.
+func (b *batcher) flush(before int64) {
+	due := func(events int, times span) bool { return events > 0 && times.from < before }
 	for p := range b.otlp {
-		if b.otlp[p].events > 0 {
-			return b.flushOTLP(Path(p))
+		if due(b.otlp[p].events, b.otlp[p].times) {
+			b.ready = append(b.ready, b.flushOTLP(Path(p)))
 		}
 	}
 	for t := range b.segment {
-		if b.segment[t].events > 0 {
-			return b.flushSegment(uint8(t))
+		if due(b.segment[t].events, b.segment[t].times) {
+			b.ready = append(b.ready, b.flushSegment(uint8(t)))
 		}
 	}
-	return nil
 }
 
 func (b *batcher) add(e *simEvent) *batch {
@@ -77,10 +109,12 @@ func (b *batcher) add(e *simEvent) *batch {
 	if e.path == Segment {
 		p := &b.segment[e.tenant]
 		if p.events == 0 {
+			p.times = noSpan
 			p.body = append(p.body, segmentHead...)
 		} else {
 			p.body = append(p.body, ',')
 		}
+		p.times.add(b.g.releasedAt())
 		p.body = e.appendTrack(p.body)
 		if recording {
 			p.entries = append(p.entries, e.entry)
@@ -91,6 +125,10 @@ func (b *batcher) add(e *simEvent) *batch {
 		return nil
 	}
 	p := &b.otlp[e.path]
+	if p.events == 0 {
+		p.times = noSpan
+	}
+	p.times.add(b.g.releasedAt())
 	b.record = e.appendRecord(b.record[:0])
 	dst := p.records[e.tenant]
 	dst = append(dst, 2<<3|wireBytes)
@@ -111,7 +149,7 @@ func (b *batcher) flushOTLP(path Path) *batch {
 	for _, r := range p.records {
 		size += len(r) + 300
 	}
-	out := &batch{path: path, events: p.events, entries: p.entries, body: make([]byte, 0, size)}
+	out := &batch{path: path, events: p.events, entries: p.entries, times: p.times, body: make([]byte, 0, size)}
 	for t, r := range p.records {
 		if len(r) > 0 {
 			out.body = b.heads[t].appendResourceLogs(out.body, r)
@@ -126,7 +164,7 @@ func (b *batcher) flushSegment(tenant uint8) *batch {
 	p := &b.segment[tenant]
 	body := p.body
 	body = append(body, segmentTail...)
-	out := &batch{path: Segment, tenant: tenant, events: p.events, entries: p.entries, body: append([]byte(nil), body...)}
+	out := &batch{path: Segment, tenant: tenant, events: p.events, entries: p.entries, times: p.times, body: append([]byte(nil), body...)}
 	p.body, p.events, p.entries = body[:0], 0, nil
 	return out
 }

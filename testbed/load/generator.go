@@ -41,6 +41,7 @@ type Generator struct {
 	held    heldHeap // late events and further copies, waiting for their time
 	current simEvent // handed out by next
 	repeat  bool     // current is a further copy
+	waited  bool     // current was held back: it is older than its neighbours
 	record  *Manifest
 	scratch []byte
 }
@@ -121,13 +122,13 @@ func (g *Generator) next() *simEvent {
 		done := g.cfg.Events > 0 && g.made >= g.cfg.Events
 		if len(g.held) > 0 && (done || g.held[0].release <= g.now || len(g.held) > maxHeld) {
 			h := heap.Pop(&g.held).(heldEvent)
-			g.current, g.repeat = *h.event, h.repeat
+			g.current, g.repeat, g.waited = *h.event, h.repeat, true
 			return &g.current
 		}
 		if done {
 			return nil
 		}
-		g.repeat = false
+		g.repeat, g.waited = false, false
 		e := g.fresh()
 		if g.cfg.Duplicates > 0 && g.rng.Float64() < g.cfg.Duplicates {
 			// Half of them at once, as a client does that retries; the others when a whole batch comes again.
@@ -143,6 +144,14 @@ func (g *Generator) next() *simEvent {
 		}
 		return e
 	}
+}
+
+// releasedAt is the event time of the current event, or, where it was held back, the simulated time by now.
+func (g *Generator) releasedAt() int64 {
+	if g.waited {
+		return g.start + int64(g.now)
+	}
+	return g.current.time
 }
 
 func (g *Generator) hold(e *simEvent, after float64, repeat bool) {

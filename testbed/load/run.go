@@ -30,6 +30,10 @@ type RunConfig struct {
 	// Batch is how many events an OTLP request holds (default 1000), SegmentBatch a Segment one (default 250). At
 	// low rates fewer, so that an event does not wait for its neighbours.
 	Batch, SegmentBatch int
+	// MaxDisorder is how much event time may lie between two events of which the younger is sent while the older waits for its
+	// acknowledgement; what the generator sends late on purpose comes on top. A sender that has to try again holds back the others. 0 is
+	// no bound.
+	MaxDisorder time.Duration
 	// Record keeps a Manifest, at about 60 bytes an event.
 	Record bool
 }
@@ -40,6 +44,7 @@ type Run struct {
 	gen      *Generator
 	manifest *Manifest // nil where none is kept
 	stats    counters
+	flight   flight
 	finish   chan struct{} // closed by Finish
 	finished sync.Once
 }
@@ -49,7 +54,7 @@ type counters struct {
 	sent                                         [numPaths]atomic.Int64
 	acked, refused, abandoned, retries, requests atomic.Int64
 	bytes, behind, maxBehind, made               atomic.Int64
-	started, ended                               atomic.Int64 // nanoseconds since the epoch
+	started, ended, reached                      atomic.Int64 // nanoseconds since the epoch
 	lastError                                    atomic.Pointer[error]
 	latency                                      histogram
 }
@@ -69,6 +74,7 @@ type Stats struct {
 	Elapsed   time.Duration    // since the first event was sent, up to the end of the run
 	Latency   LatencyQuantiles // from when a batch was due to its acknowledgement, retries included
 	LastError error            // of an attempt; nil if there was none
+	EventTime time.Time        // the latest that an event has that was given to a sender; zero if there is none
 }
 
 // NewRun checks the configuration and fills in its defaults. Nothing is sent before Do.
@@ -91,7 +97,7 @@ func NewRun(cfg RunConfig) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{cfg: cfg, gen: gen, finish: make(chan struct{})}
+	r := &Run{cfg: cfg, gen: gen, finish: make(chan struct{}), flight: flight{bound: int64(cfg.MaxDisorder), left: make(chan struct{}, 1)}}
 	if cfg.Record {
 		r.manifest = NewManifest(cfg.Generator)
 		gen.Record(r.manifest)
@@ -118,6 +124,9 @@ func (c *RunConfig) validate() error {
 	atLeast("segment batch", c.SegmentBatch)
 	if c.Rate < 0 {
 		errs = append(errs, fmt.Errorf("rate: %v is negative: give events a second, or 0 for as fast as possible", c.Rate))
+	}
+	if c.MaxDisorder < 0 {
+		errs = append(errs, fmt.Errorf("max disorder: %s is negative: give a time above 0, or 0 for no bound", c.MaxDisorder))
 	}
 	if c.Duration < 0 {
 		errs = append(errs, fmt.Errorf("duration: %s is negative: give a time above 0", c.Duration))
@@ -202,6 +211,7 @@ func (r *Run) Do(ctx context.Context) error {
 							return
 						}
 						r.deliver(ctx, s, b.batch, b.due)
+						r.flight.land(b.batch)
 					}
 				})
 			}
@@ -225,7 +235,8 @@ func (r *Run) Do(ctx context.Context) error {
 
 // produce hands each batch to its queue when it is due.
 func (r *Run) produce(ctx context.Context, queues *[numPaths]chan dueBatch) {
-	sizes := batchSizes{r.cfg.Batch, r.cfg.SegmentBatch}
+	// Half of the bound: what is still being gathered may be that much older than what is sent.
+	sizes := batchSizes{r.cfg.Batch, r.cfg.SegmentBatch, int64(r.cfg.MaxDisorder+1) / 2}
 	if r.cfg.Rate > 0 { // at least ten batches a second
 		most := max(1, int(r.cfg.Rate/10))
 		sizes.otlp, sizes.segment = min(sizes.otlp, most), min(sizes.segment, most)
@@ -258,6 +269,10 @@ func (r *Run) produce(ctx context.Context, queues *[numPaths]chan dueBatch) {
 			r.stats.behind.Store(behind)
 			r.stats.maxBehind.Store(max(r.stats.maxBehind.Load(), behind))
 		}
+		if !r.flight.board(ctx, r.finish, b) {
+			return
+		}
+		r.stats.reached.Store(max(r.stats.reached.Load(), b.times.to))
 		select {
 		case queues[b.path] <- dueBatch{b, due}:
 		case <-r.finish:
@@ -289,6 +304,9 @@ func (r *Run) Stats() Stats {
 			end = time.Now().UnixNano()
 		}
 		s.Elapsed = time.Duration(end - begin)
+	}
+	if at := c.reached.Load(); at != 0 {
+		s.EventTime = time.Unix(0, at)
 	}
 	if err := c.lastError.Load(); err != nil {
 		s.LastError = *err

@@ -393,6 +393,71 @@ func TestRunKeepsToItsRateWhateverTheServerDoes(t *testing.T) {
 	require.EqualValues(t, 5000, r.Stats().Acked)
 }
 
+func TestRunBoundsTheDisorderOfEventTimesThatSendersMake(t *testing.T) {
+	const bound = 20 * time.Second
+	events := func(late float64) GeneratorConfig {
+		return GeneratorConfig{Seed: 3, Events: 3000, Span: time.Hour, Late: late, Paths: [3]float64{2, 1, 1}}
+	}
+	// disorder is the most that an event comes after a younger one.
+	disorder := func(rows []Row) (most time.Duration) {
+		high := rows[0].Time
+		for _, r := range rows {
+			most = max(most, time.Duration(high-r.Time))
+			high = max(high, r.Time)
+		}
+		return most
+	}
+	g, err := NewGenerator(events(0))
+	require.NoError(t, err)
+	var rows []Row
+	for e := g.next(); e != nil; e = g.next() {
+		rows = append(rows, Row{Time: e.time})
+	}
+	made := disorder(rows)
+	require.Less(t, made, 5*time.Second)
+
+	// One request waits: what is sent meanwhile is at most the bound ahead of it.
+	release, held := make(chan struct{}), make(chan struct{})
+	s := newSink(t, nil)
+	var first sync.Once
+	blocked := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first.Do(func() { close(held); <-release })
+		s.ServeHTTP(w, r)
+	})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = blocked.Serve(l) }() // ends with Close
+	defer func() { _ = blocked.Close() }()
+	s.targets.OTLPHTTP = "http://" + l.Addr().String()
+	r, err := NewRun(RunConfig{Generator: events(0), Targets: s.targets, Batch: 10, SegmentBatch: 10, Connections: 16, MaxDisorder: bound})
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- r.Do(t.Context()) }()
+	<-held
+	require.Eventually(t, func() bool { return r.flight.waits.Load() && r.Stats().Acked+10 >= r.Stats().Sent }, 10*time.Second, time.Millisecond)
+	require.Less(t, r.Stats().Sent, int64(100), "there are 0.8 events a second")
+	close(release)
+	require.NoError(t, <-done)
+	require.EqualValues(t, 3000, r.Stats().Acked)
+	require.LessOrEqual(t, disorder(s.rows), bound+made)
+	require.WithinDuration(t, time.Unix(0, s.rows[len(s.rows)-1].Time), r.Stats().EventTime, bound)
+
+	// What is late on purpose holds nothing back, and comes on top; so do requests that are repeated.
+	s = newSink(t, func(n int) answer {
+		if n%9 == 0 {
+			return unavailable
+		}
+		return accept
+	})
+	r = runTo(t, s, func(c *RunConfig) {
+		c.Generator, c.MaxDisorder = events(0.1), bound
+		c.Generator.Events, c.Generator.Span = 600, time.Hour/5
+	})
+	require.Greater(t, disorder(s.rows), time.Minute)
+	require.LessOrEqual(t, disorder(s.rows), bound+made+r.gen.cfg.LateMax)
+	require.NotZero(t, r.Stats().Retries)
+}
+
 func TestRunBreaksOffWhenItsContextEnds(t *testing.T) {
 	s := newSink(t, func(int) answer { return unavailable })
 	r, err := NewRun(RunConfig{Generator: mixed(4000), Targets: s.targets, Batch: 200, SegmentBatch: 50, Record: true})
@@ -433,6 +498,7 @@ func TestRunRefusesNonsense(t *testing.T) {
 	f(RunConfig{Targets: ok}, "neither a duration nor a number of events")
 	f(RunConfig{Targets: ok, Duration: time.Second, Rate: -1}, "rate: -1 is negative")
 	f(RunConfig{Targets: ok, Duration: time.Second, Batch: -1}, "batch: -1 is too few")
+	f(RunConfig{Targets: ok, Duration: time.Second, MaxDisorder: -time.Second}, "max disorder: -1s is negative")
 	f(RunConfig{Duration: time.Second}, "otlp_grpc target is empty")
 	f(RunConfig{Targets: Targets{Segment: "http://localhost:8181"}, Duration: time.Second, Generator: GeneratorConfig{Paths: [3]float64{0, 0, 1}}},
 		"segment write keys are missing")
