@@ -198,10 +198,12 @@ func (c *Consumer) sendOutbox(_ context.Context, e *enrolled) error {
 		d := New(id, 1, c)
 		d.Restored = true // whether it was sent before a crash is not recorded
 		d.Watermark = item.batch.Watermark
+		failpoint.Reach(failpoint.OutboxBefore)
 		if err := e.participant.Send(NewContext(c.lifetime, d), item.batch); err != nil {
 			d.Discard()
 			return fmt.Errorf("sending the outbox: %s: %w", id, err)
 		}
+		failpoint.Reach(failpoint.OutboxAfter)
 		d.Publish()
 		c.mu.Lock()
 		c.outbox[e.name] = items[1:]

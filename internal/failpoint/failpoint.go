@@ -28,6 +28,8 @@ const (
 	DeliveryDone     = "delivery.done"           // every sink has acknowledged, nothing is published
 	CheckpointBefore = "checkpoint.before"       // drained, nothing committed
 	CheckpointAfter  = "checkpoint.after"        // committed, nothing said
+	OutboxBefore     = "outbox.before"           // about to send results that a checkpoint emitted
+	OutboxAfter      = "outbox.after"            // every sink has acknowledged them, nothing is published
 	PlanBound        = "insert.bound"            // the plan is durable, nothing inserted
 	InsertBefore     = "insert.before"           // about to send the INSERT
 	InsertAfter      = "insert.after"            // acknowledged by ClickHouse, nobody is told
@@ -44,7 +46,7 @@ const (
 // Names lists every step, for the harness that tries them all.
 var Names = []string{
 	AppendWritten, AppendSynced, AppendAcked, SegmentCreated, SegmentSealed, SegmentRemoved, DeliveryRecorded, DeliveryDone,
-	CheckpointBefore, CheckpointAfter, PlanBound, InsertBefore, InsertAfter, BisectBound,
+	CheckpointBefore, CheckpointAfter, OutboxBefore, OutboxAfter, PlanBound, InsertBefore, InsertAfter, BisectBound,
 	StageWritten, StageNoted, PartWritten, FilePlanned, FileWritten, FilePut, CataloguePut,
 }
 

@@ -30,6 +30,7 @@ var often = map[string]int{
 	failpoint.AppendWritten: 30, failpoint.AppendSynced: 30, failpoint.AppendAcked: 40,
 	failpoint.SegmentCreated: 2, failpoint.SegmentSealed: 2, failpoint.SegmentRemoved: 2,
 	failpoint.DeliveryRecorded: 20, failpoint.DeliveryDone: 20, failpoint.CheckpointBefore: 4, failpoint.CheckpointAfter: 4,
+	failpoint.OutboxBefore: 8, failpoint.OutboxAfter: 8,
 	failpoint.PlanBound: 20, failpoint.InsertBefore: 20, failpoint.InsertAfter: 20, failpoint.BisectBound: 12,
 	failpoint.StageWritten: 20, failpoint.StageNoted: 20, failpoint.PartWritten: 12, failpoint.FilePlanned: 3, failpoint.FileWritten: 20,
 	failpoint.FilePut: 20, failpoint.CataloguePut: 3,
