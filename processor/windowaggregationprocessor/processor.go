@@ -4,14 +4,11 @@ package windowaggregationprocessor
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor"
 	"go.uber.org/zap"
@@ -20,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/result"
 	"github.com/millrace/millrace/internal/window"
+	"github.com/millrace/millrace/processor/windowaggregationprocessor/internal/metadata"
 )
 
 // windowAggregation is one pipeline's. Its state is the engine's, which the log publishes or discards: see package delivery.
@@ -30,10 +28,7 @@ type windowAggregation struct {
 	next    consumer.Logs
 	logger  *zap.Logger
 	metrics *metrics
-
-	mu          sync.Mutex // guards coordinator, and the making of engine
-	coordinator delivery.Coordinator
-	engine      atomic.Pointer[window.Engine] // set by the first delivery
+	engine  window.Holder
 
 	// introduced says that what comes next has been called once, so that it could enrol before results reach it.
 	introduced atomic.Bool
@@ -41,19 +36,19 @@ type windowAggregation struct {
 
 var _ processor.Logs = (*windowAggregation)(nil)
 
-var (
-	errNoLog = errors.New("window_aggregation needs an event_log before it, which keeps its state: " +
-		"let the pipeline receive from an event_log connector")
-	errTwoLogs = errors.New("window_aggregation is behind two logs: give each a pipeline of its own")
-)
-
 func newProcessor(set processor.Settings, cfg *Config, next consumer.Logs) (*windowAggregation, error) {
 	plan, err := cfg.plan()
 	if err != nil {
 		return nil, err
 	}
 	p := &windowAggregation{id: set.ID, cfg: cfg, plan: plan, next: next, logger: set.Logger}
-	if p.metrics, err = newMetrics(set.TelemetrySettings, p); err != nil {
+	p.engine.Type = metadata.Type.String()
+	p.engine.Make = func(c delivery.Coordinator) *window.Engine {
+		return window.NewEngine(plan, window.EngineOptions{
+			ID: p.id, Next: next, Coordinator: c, Logger: p.logger, Observer: p.metrics,
+		})
+	}
+	if p.metrics, err = newMetrics(set.TelemetrySettings, &p.engine); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -85,9 +80,9 @@ func (p *windowAggregation) ConsumeLogs(ctx context.Context, ld plog.Logs) error
 		if ld.LogRecordCount() == 0 { // another stage's declaration
 			return p.next.ConsumeLogs(ctx, ld)
 		}
-		return consumererror.NewPermanent(errNoLog)
+		return p.engine.ErrNoLog()
 	}
-	e, err := p.engineOf(d.Coordinator())
+	e, err := p.engine.Engine(d.Coordinator())
 	if err != nil {
 		return err
 	}
@@ -123,23 +118,6 @@ func (p *windowAggregation) ConsumeLogs(ctx context.Context, ld plog.Logs) error
 		p.introduced.Store(true)
 	}
 	return nil
-}
-
-// engineOf returns the engine, which has the state of one pipeline behind one log.
-func (p *windowAggregation) engineOf(c delivery.Coordinator) (*window.Engine, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch p.coordinator {
-	case nil:
-		p.coordinator = c
-		p.engine.Store(window.NewEngine(p.plan, window.EngineOptions{
-			ID: p.id, Next: p.next, Coordinator: c, Logger: p.logger, Observer: p.metrics,
-		}))
-	case c:
-	default:
-		return nil, consumererror.NewPermanent(errTwoLogs)
-	}
-	return p.engine.Load(), nil
 }
 
 func markLate(b event.Batch, late []int) {

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package window
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Attributes of pairs of key and value.
+func Attributes(pairs ...string) metric.MeasurementOption {
+	list := make([]attribute.KeyValue, 0, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, attribute.String(pairs[i], pairs[i+1]))
+	}
+	return metric.WithAttributeSet(attribute.NewSet(list...))
+}
+
+// ObserveGroups is a gauge's callback, as are those that follow.
+func (h *Holder) ObserveGroups(_ context.Context, o metric.Int64Observer) error {
+	return h.each(o, func(a *AggregationStats) int64 { return a.Groups })
+}
+
+// ObserveWindows reports open windows.
+func (h *Holder) ObserveWindows(_ context.Context, o metric.Int64Observer) error {
+	return h.each(o, func(a *AggregationStats) int64 { return a.Windows })
+}
+
+func (h *Holder) each(o metric.Int64Observer, value func(*AggregationStats) int64) error {
+	stats := h.Stats()
+	for i := range stats.Aggregations {
+		a := &stats.Aggregations[i]
+		o.Observe(value(a), Attributes("aggregation", a.Name))
+	}
+	return nil
+}
+
+// ObserveBytes reports the memory that state takes.
+func (h *Holder) ObserveBytes(_ context.Context, o metric.Int64Observer) error {
+	o.Observe(h.Stats().Bytes)
+	return nil
+}
+
+// ObserveLag reports by how much event time is behind processing time, in seconds, once that is known.
+func (h *Holder) ObserveLag(_ context.Context, o metric.Float64Observer) error {
+	if s := h.Stats(); s.HasLag {
+		o.Observe(time.Duration(s.Lag).Seconds())
+	}
+	return nil
+}
