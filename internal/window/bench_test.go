@@ -35,7 +35,7 @@ func (nobody) Dropped(string, int64)                 {}
 
 func newBenchEngine(b testing.TB, definitions ...Definition) *Engine {
 	b.Helper()
-	plan, err := NewPlan(Options{Watermark: watermark.Config{MaxOutOfOrderness: time.Minute}, MaxFuture: time.Hour}, definitions)
+	plan, err := NewPlan(Options{Watermark: watermark.Config{MaxOutOfOrderness: time.Second, MaxFutureSkew: time.Hour}, MaxFuture: time.Hour}, definitions)
 	require.NoError(b, err)
 	e := NewEngine(plan, EngineOptions{ID: component.MustNewID("window_aggregation"), Coordinator: coordinator{}, Logger: zap.NewNop(), Observer: nobody{}})
 	require.NoError(b, e.Restore(context.Background(), emptySnapshot{}))
@@ -123,4 +123,57 @@ func BenchmarkSessions(b *testing.B) {
 		Name: "sessions", Window: Window{Type: Session, Gap: time.Minute}, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000,
 		Values: []Value{{Function: "count", As: "events"}},
 	})
+}
+
+// discard is a checkpoint that goes nowhere.
+type discard struct{ bytes int }
+
+func (d *discard) Set(_, value []byte)         { d.bytes += len(value) }
+func (*discard) Delete([]byte)                 {}
+func (d *discard) Emit(b delivery.OutboxBatch) { d.bytes += len(b.Logs) }
+
+// BenchmarkClose measures what one group of one window costs when it closes: merging its slices, its row, and the checkpoint.
+func BenchmarkClose(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		window Window
+	}{
+		{"tumbling", Window{Type: Tumbling, Size: 10 * time.Second}},
+		{"hopping_of_5", Window{Type: Hopping, Size: 10 * time.Second, Slide: 2 * time.Second}},
+		{"hopping_of_60", Window{Type: Hopping, Size: time.Minute, Slide: time.Second}},
+		{"session", Window{Type: Session, Gap: 2 * time.Second}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			const size, users = 20_000, 10_000
+			e := newBenchEngine(b, Definition{Name: "per_user", Window: c.window, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000})
+			from := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC).UnixNano()
+			rng := rand.New(rand.NewPCG(1, 2))
+			ld := benchEvents(size, users, from, rng)
+			i, events, rows := uint64(0), 0, 0
+			var spent time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				d := delivery.New(delivery.Identity{First: i}, 1, coordinator{})
+				d.Runs = []delivery.Run{{Records: size, Appended: from + int64(i)/size*int64(time.Second)}}
+				for _, lr := range ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
+					lr.SetTimestamp(lr.Timestamp() + pcommon.Timestamp(time.Second))
+				}
+				i += size
+				events += size
+				_, err := e.Apply(d, event.FromLogs(ld))
+				require.NoError(b, err)
+				d.Publish()
+				start := time.Now()
+				require.NoError(b, e.Checkpoint(&discard{}))
+				for _, n := range e.closing.results {
+					rows += int(n[1])
+				}
+				e.Committed()
+				spent += time.Since(start)
+			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(events), "checkpoint-ns/event")
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(max(rows, 1)), "checkpoint-ns/row")
+			b.ReportMetric(float64(rows)/float64(events), "rows/event")
+		})
+	}
 }
