@@ -180,8 +180,12 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	t, became := appended, counted
 	if !a.processing {
 		switch {
-		case tooFarAhead:
+		case tooFarAhead, a.rolling && verdict == watermark.Future: // of a rolling window it would be at once
 			return tooFar
+		case a.rolling:
+			if w.hasLeft(a, row.Time) {
+				return late
+			}
 		case verdict == watermark.Late:
 			return late
 		case verdict == watermark.Future:
@@ -218,7 +222,7 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	at := aggregate.Point{Time: row.Time, Partition: w.part.number, Position: w.position + uint64(w.row) - 1}
 	s := &w.part.aggs[n]
 	if w.panes && values[len(w.plan.names)].Kind == event.KindString {
-		if a.session {
+		if a.session || a.rolling {
 			if !holds {
 				return filtered
 			}
@@ -260,6 +264,9 @@ func (w *work) count(n int, a *aggregation, row *event.Row, values []event.Scala
 	acc := table.Edit(r)
 	if out := s.set.Add(acc, values, mask, at); len(out) != len(acc) {
 		copy(table.Resize(r, len(out)), out)
+	}
+	if a.rolling {
+		w.changed(a, s, key, hash)
 	}
 	return became
 }

@@ -42,6 +42,7 @@ type closing struct {
 	values    []aggregate.Value
 	refs      []keyed.Ref
 	id        []byte
+	acc       []byte
 	looked    []*aggregation // whose changed slices were all looked at
 	dropped   map[string]int64
 	nextEarly int64
@@ -53,6 +54,13 @@ type found struct {
 	sessions []sliceTable
 	started  []*keyed.Table
 	panes    map[int64]*keyed.Table
+	changed  []changedTable
+}
+
+// changedTable is a table of kindChanged, and which of them.
+type changedTable struct {
+	at    int64
+	table *keyed.Table
 }
 
 // sliceTable is a table of a part. rows says that it is kindRows.
@@ -227,6 +235,8 @@ func (c *closing) find() {
 				f.started = append(f.started, t)
 			case kindPanes:
 				f.panes[at] = t
+			case kindChanged:
+				f.changed = append(f.changed, changedTable{at, t})
 			}
 		}
 	}
@@ -241,6 +251,9 @@ func (c *closing) tables(a *aggregation) *found {
 
 // close emits and drops what is due of the aggregation. It returns the time before which no later result of it is.
 func (c *closing) close(a *aggregation) (least int64, err error) {
+	if a.rolling {
+		return c.roll(a)
+	}
 	n := c.notes.of(a)
 	w := c.event
 	if a.processing {
@@ -498,7 +511,11 @@ func (c *closing) row(a *aggregation, out *result.Writer, start, end int64, key,
 	if other {
 		parts = append(parts, a.id[:])
 	}
-	out.Row(result.Head{Event: a.def.Name, Time: end - 1, ID: result.ID(parts...), Timing: timing, Index: index})
+	return c.rowAt(a, out, result.Head{Event: a.def.Name, Time: end - 1, ID: result.ID(parts...), Timing: timing, Index: index}, start, end, key, acc)
+}
+
+func (c *closing) rowAt(a *aggregation, out *result.Writer, head result.Head, start, end int64, key, acc []byte) error {
+	out.Row(head)
 	out.Time(0, start)
 	out.Time(1, end)
 	if err := writeKey(out, a.table, 2, len(a.def.GroupBy), key); err != nil {
@@ -509,7 +526,7 @@ func (c *closing) row(a *aggregation, out *result.Writer, start, end int64, key,
 		writeValue(out, a.firstValue+i, &c.values[i])
 	}
 	n := c.results[a.def.Name]
-	switch timing {
+	switch head.Timing {
 	case result.Early:
 		n[0]++
 	case result.OnTime:

@@ -41,14 +41,14 @@ type Definition struct {
 
 // Window says which events belong together in time.
 type Window struct {
-	// Type is tumbling, hopping or session.
+	// Type is tumbling, hopping, rolling or session.
 	Type string `mapstructure:"type" json:"type"`
 	// Time is event or processing: when it happened, or when the log took it.
 	Time string `mapstructure:"time" json:"time,omitempty"`
 
-	// Size of tumbling and hopping windows.
+	// Size of tumbling, hopping and rolling windows.
 	Size time.Duration `mapstructure:"size" json:"size,omitempty"`
-	// Slide is the time from one hopping window's start to the next one's.
+	// Slide is the time from one hopping window's start to the next one's, or what a rolling window moves on by.
 	Slide time.Duration `mapstructure:"slide" json:"slide,omitempty"`
 	// Offset of the first window from the epoch, or from midnight of the time zone.
 	Offset time.Duration `mapstructure:"offset" json:"offset,omitempty"`
@@ -65,6 +65,7 @@ type Window struct {
 const (
 	Tumbling   = "tumbling"
 	Hopping    = "hopping"
+	Rolling    = "rolling"
 	Session    = "session"
 	EventTime  = "event"
 	Processing = "processing"
@@ -144,9 +145,9 @@ type Early struct {
 type Table struct {
 	// Name of the table; the aggregation's, with _ for what it cannot have, if empty.
 	Name string `mapstructure:"name" json:"name,omitempty"`
-	// TTL after which rows are removed, from window_start on; 0 is never.
+	// TTL after which rows are removed, from window_start on, of rolling windows from window_end on; 0 is never.
 	TTL time.Duration `mapstructure:"ttl" json:"ttl,omitempty"`
-	// OrderBy are the columns that rows are sorted by; window_start if empty. A group's column that is among them is not NULL but
+	// OrderBy are the columns that rows are sorted by; window_start if empty, the group's of rolling windows. A group's column that is among them is not NULL but
 	// empty where the field is missing.
 	OrderBy []string `mapstructure:"order_by" json:"order_by,omitempty"`
 }

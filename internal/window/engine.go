@@ -104,6 +104,7 @@ type aggState struct {
 	slices   map[int64]*slice
 	sessions *keyed.Table
 	started  *keyed.Table
+	changed  *keyed.Table
 	// touched are the slices that have changed since panes were last looked for.
 	touched map[int64]struct{}
 }
@@ -118,7 +119,7 @@ type slice struct {
 func (p *part) forget() {
 	for i := range p.aggs {
 		s := &p.aggs[i]
-		s.current, s.sessions, s.started = nil, nil, nil
+		s.current, s.sessions, s.started, s.changed = nil, nil, nil, nil
 		clear(s.slices)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/millrace/millrace/internal/keyed"
@@ -21,6 +22,8 @@ type notes struct {
 	Stages []string `json:"stages,omitempty"`
 	// Aggregations that have made state.
 	Aggregations []aggregationNotes `json:"aggregations"`
+	// Rolls are the last pane indices of rolling windows, by table.
+	Rolls map[string]uint32 `json:"rolls,omitempty"`
 }
 
 type aggregationNotes struct {
@@ -77,6 +80,7 @@ func (n *notes) clone() *notes {
 	c := *n
 	c.Stages = slices.Clone(n.Stages)
 	c.Aggregations = slices.Clone(n.Aggregations)
+	c.Rolls = maps.Clone(n.Rolls)
 	return &c
 }
 
@@ -112,6 +116,7 @@ const (
 	kindSessions = 's' // group key to intervals
 	kindStarted  = 't' // of sessions: bucket of time to how many began there
 	kindPanes    = 'p' // by window, in the shared partition: group key to its last pane
+	kindChanged  = 'c' // of rolling windows: group keys whose results are to be emitted
 )
 
 const nameLen = len(identity{}) + 1 + 8

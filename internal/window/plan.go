@@ -69,6 +69,7 @@ type aggregation struct {
 	assign     *assigner // nil of sessions
 	processing bool
 	session    bool
+	rolling    bool
 	gap, limit int64 // of sessions: gap and most duration, in nanoseconds
 	early      int64
 
@@ -121,8 +122,8 @@ func NewPlan(o Options, definitions []Definition) (*Plan, error) {
 		}
 		tables[a.table.Name] = a.def.Name
 		p.aggs = append(p.aggs, a)
-		p.byEvent = p.byEvent || !a.processing
-		p.panes = p.panes || a.panes
+		p.byEvent = p.byEvent || !a.processing && !a.rolling
+		p.panes = p.panes || a.panes || a.rolling
 	}
 	if len(p.aggs) == 0 {
 		return nil, errors.New("aggregations: is empty: give at least one")
@@ -162,7 +163,7 @@ func (p *Plan) compile(d *Definition) (*aggregation, error) {
 		return nil, err
 	}
 	w := &a.def.Window
-	a.processing, a.session = w.Time == Processing, w.Type == Session
+	a.processing, a.session, a.rolling = w.Time == Processing, w.Type == Session, w.Type == Rolling
 	a.gap, a.limit = int64(w.Gap), int64(w.MaxDuration)
 	a.early = int64(a.def.Early.Every)
 	if !a.session {
@@ -170,7 +171,7 @@ func (p *Plan) compile(d *Definition) (*aggregation, error) {
 			return nil, fmt.Errorf("window::time_zone: %w", err)
 		}
 	}
-	a.panes = !a.session && (a.early > 0 || !a.processing && p.o.Watermark.AllowedLateness > 0)
+	a.panes = !a.session && !a.rolling && (a.early > 0 || !a.processing && p.o.Watermark.AllowedLateness > 0)
 	if len(d.Events) == 1 {
 		a.event = d.Events[0]
 	}

@@ -23,6 +23,10 @@ func (c *closing) retire(a *aggregation) error {
 		if _, err := c.closeSessions(a, f, math.MaxInt64, true); err != nil {
 			return err
 		}
+	} else if a.rolling {
+		if err := c.retireRolling(a, f); err != nil {
+			return err
+		}
 	} else if err := c.retireWindows(a, f, n.Closed); err != nil {
 		return err
 	}
@@ -81,6 +85,9 @@ func (c *closing) dropAll(f *found) {
 	}
 	for _, t := range f.panes {
 		c.e.space.Drop(t)
+	}
+	for _, t := range f.changed {
+		c.e.space.Drop(t.table)
 	}
 }
 

@@ -69,6 +69,9 @@ func (d *Definition) Validate() error {
 	case d.Early.Every > 0 && d.Window.Type == Session:
 		return errors.New("early::every: a session has no identity before it is complete: leave it out")
 	}
+	if wrong := d.validateRolling(); wrong != "" {
+		return errors.New(wrong)
+	}
 	if _, err := json.Marshal(d); err != nil {
 		return errors.New("where: a number is infinite or none: use another")
 	}
@@ -101,15 +104,15 @@ func (w *Window) validate() error {
 	switch w.Type {
 	case Tumbling:
 		err = errors.Join(needs("size", w.Size), unused("slide", w.Slide != 0))
-	case Hopping:
+	case Hopping, Rolling:
 		err = errors.Join(needs("size", w.Size), needs("slide", w.Slide))
 	case Session:
 		err = errors.Join(needs("gap", w.Gap), unused("size", w.Size != 0), unused("slide", w.Slide != 0), unused("offset", w.Offset != 0),
 			unused("time_zone", w.TimeZone != "" && w.TimeZone != "UTC"))
 	case "":
-		return errors.New("type: is empty: use tumbling, hopping or session")
+		return errors.New("type: is empty: use tumbling, hopping, rolling or session")
 	default:
-		return fmt.Errorf("type: %q is not known: use tumbling, hopping or session", w.Type)
+		return fmt.Errorf("type: %q is not known: use tumbling, hopping, rolling or session", w.Type)
 	}
 	if err == nil && w.Type != Session {
 		err = errors.Join(unused("gap", w.Gap != 0), unused("max_duration", w.MaxDuration != 0))
@@ -122,9 +125,11 @@ func (w *Window) validate() error {
 		return fmt.Errorf("time: %q is not known: use event or processing", w.Time)
 	case w.Type == Session && (w.MaxDuration < 0 || w.MaxDuration > maxSpan || w.MaxDuration != 0 && w.MaxDuration < w.Gap):
 		return fmt.Errorf("max_duration: %s: use a time from the gap's %s to %s", w.MaxDuration, w.Gap, maxSpan)
+	case w.Type == Rolling && w.Size%w.Slide != 0:
+		return fmt.Errorf("slide: the size of %s is no multiple of %s: use one that it is a multiple of", w.Size, w.Slide)
 	case w.Type == Hopping && w.Slide > w.Size:
 		return fmt.Errorf("slide: %s is more than the size of %s, so that events between windows would count nowhere: use a smaller slide", w.Slide, w.Size)
-	case w.Type == Hopping && w.Size/w.Slide > maxWindows:
+	case w.Type != Session && w.Slide > 0 && w.Size/w.Slide > maxWindows:
 		return fmt.Errorf("slide: an event would fall into %d windows: use a slide of at least %s", w.Size/w.Slide, (w.Size+maxWindows-1)/maxWindows)
 	case w.Offset < -maxSpan || w.Offset > maxSpan:
 		return fmt.Errorf("offset: %s: use a time of at most %s", w.Offset, maxSpan)
@@ -137,8 +142,8 @@ func (w *Window) validate() error {
 	}
 	const wholeDay = 24 * time.Hour
 	switch {
-	case w.Type == Hopping:
-		return fmt.Errorf("time_zone: %q: hopping windows are cut by UTC: use offset, or a tumbling window", w.TimeZone)
+	case w.Type == Hopping || w.Type == Rolling:
+		return fmt.Errorf("time_zone: %q: %s windows are cut by UTC: use offset, or a tumbling window", w.TimeZone, w.Type)
 	case w.Size > wholeDay && w.Size%wholeDay != 0:
 		return fmt.Errorf("size: %s: with a time zone use whole days, or a part of a day", w.Size)
 	case w.Size < wholeDay && wholeDay%w.Size != 0:
@@ -229,6 +234,9 @@ func (d *Definition) table() (*result.Table, error) {
 	}
 	if len(d.Table.OrderBy) > 0 {
 		t.Key = d.Table.OrderBy
+	}
+	if d.Window.Type == Rolling {
+		t.Key, t.Time = d.rollingKey(), columnEnd
 	}
 	for i := range d.GroupBy {
 		g := &d.GroupBy[i]
