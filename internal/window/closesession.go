@@ -6,12 +6,15 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"math"
+	"maps"
 	"slices"
 
 	"github.com/millrace/millrace/internal/keyed"
 	"github.com/millrace/millrace/internal/result"
 )
+
+// maxClosedGroups is how many groups one checkpoint closes sessions of: the next one, which follows at once, does the others.
+const maxClosedGroups = 50_000
 
 // piece is one interval of one partition, of a group that is looked at.
 type piece struct {
@@ -45,8 +48,12 @@ func (c *closing) closeSessions(a *aggregation, f *found, w int64, retired bool)
 		})
 		done = done && !t.table.SpilledDue(w)
 	}
+	order := slices.Sorted(maps.Keys(groups))
+	if len(order) > maxClosedGroups && !retired {
+		order, done = order[:maxClosedGroups], false // the others are due still
+	}
 	var closed []session
-	for key := range groups {
+	for _, key := range order {
 		if closed, err = c.closeGroup(a, f, []byte(key), w, retired, closed); err != nil {
 			return false, err
 		}
@@ -107,53 +114,41 @@ func (c *closing) closeGroup(a *aggregation, f *found, key []byte, w int64, all 
 		}
 	}
 	slices.SortStableFunc(pieces, func(x, y piece) int { return cmp.Or(cmp.Compare(x.first, y.first), cmp.Compare(x.table, y.table)) })
-	gone := make([]bool, len(pieces))
-	any := false
-	for i := 0; i < len(pieces); {
-		whole := interval{first: pieces[i].first, last: pieces[i].last}
-		j := i + 1
-		for j < len(pieces) && a.near(&whole, pieces[j].first, pieces[j].last) && a.fits(&whole, pieces[j].first, pieces[j].last) {
-			whole.last = max(whole.last, pieces[j].last)
-			j++
-		}
-		if all || c.e.sessionDue(a, whole.last) <= w {
-			any = true
-			closed = append(closed, session{whole.first, whole.last + a.gap, key, a.join(pieces[i:j])})
-			for k := i; k < j; k++ {
-				gone[k] = true
-			}
-		}
-		i = j
-	}
+	left := make([][]byte, len(f.sessions)) // by table: the group's value without what was closed
 	due := make([]int64, len(f.sessions))
-	for i := range due {
-		due[i] = math.MaxInt64
-	}
-	values := make([][]byte, len(f.sessions))
-	i := 0
-	for i < len(pieces) {
-		whole := interval{first: pieces[i].first, last: pieces[i].last}
-		j := i + 1
-		for j < len(pieces) && a.near(&whole, pieces[j].first, pieces[j].last) && a.fits(&whole, pieces[j].first, pieces[j].last) {
-			whole.last = max(whole.last, pieces[j].last)
-			j++
+	changed := false
+	for len(pieces) > 0 {
+		whole := interval{first: pieces[0].first, last: pieces[0].last}
+		n := 1
+		for n < len(pieces) && a.near(&whole, pieces[n].first, pieces[n].last) && a.fits(&whole, pieces[n].first, pieces[n].last) {
+			whole.last = max(whole.last, pieces[n].last)
+			n++
 		}
-		for k := i; k < j; k++ {
-			if p := &pieces[k]; !gone[k] {
-				values[p.table] = appendInterval(values[p.table], p.first, p.last, p.acc)
-				due[p.table] = min(due[p.table], c.e.sessionDue(a, whole.last))
+		of := pieces[:n]
+		pieces = pieces[n:]
+		at := c.e.sessionDue(a, whole.last)
+		if all || at <= w {
+			closed = append(closed, session{whole.first, whole.last + a.gap, key, a.join(of)})
+			changed = true
+			continue
+		}
+		for i := range of {
+			p := &of[i]
+			if left[p.table] == nil {
+				due[p.table] = at
 			}
+			left[p.table] = appendInterval(left[p.table], p.first, p.last, p.acc)
+			due[p.table] = min(due[p.table], at)
 		}
-		i = j
 	}
 	for i, t := range f.sessions {
 		switch {
 		case !in[i]:
-		case values[i] == nil:
+		case left[i] == nil:
 			t.table.Delete(refs[i])
 		default:
-			if any {
-				copy(t.table.Resize(refs[i], len(values[i])), values[i])
+			if changed {
+				copy(t.table.Resize(refs[i], len(left[i])), left[i])
 			}
 			t.table.Schedule(refs[i], due[i])
 		}
