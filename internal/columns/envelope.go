@@ -54,6 +54,8 @@ var Envelope = []Field{
 	{Name: "user_id", Type: text, Nullable: true},
 	{Name: "anonymous_id", Type: text, Nullable: true},
 	{Name: "session_id", Type: text, Nullable: true},
+	{Name: "session_ordinal", Type: schema.Type{Kind: schema.UInt32}, Nullable: true}, // as sessionization numbers the session's events
+	{Name: "late", Type: schema.Type{Kind: schema.Bool}},                              // for any session or window
 	{Name: TenantID, Type: low},
 	{Name: "source", Type: low},
 	{Name: "schema_name", Type: low},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/native"
+	"github.com/millrace/millrace/internal/schema"
 )
 
 // Error is why an event has no row. It holds no value of the event.
@@ -38,7 +39,7 @@ type Events struct {
 
 	id, user, anonymous, session, trace, span                 *native.String
 	name, tenant, source, schemaName, schemaVersion, resource *native.LowCardinality
-	time, received                                            *native.Fixed
+	time, received, ordinal, late                             *native.Fixed
 	properties                                                *native.JSON
 	typed                                                     []native.Column // by index in layout.columns; nil until needed
 
@@ -65,6 +66,7 @@ func NewEvents(l *Layout, propertiesType string) *Events {
 		name: native.NewLowCardinality(false), tenant: native.NewLowCardinality(false), source: native.NewLowCardinality(false),
 		schemaName: native.NewLowCardinality(false), schemaVersion: native.NewLowCardinality(false),
 		time: native.NewTime(), received: native.NewTime(),
+		ordinal: native.NewFixed(schema.Type{Kind: schema.UInt32}, true), late: native.NewFixed(schema.Type{Kind: schema.Bool}, false),
 		resource: native.NewLowCardinality(false), properties: native.NewJSON(propertiesType),
 		typed: make([]native.Column, len(l.Columns)),
 	}
@@ -80,7 +82,7 @@ func (r *Events) Layout() *Layout { return r.layout }
 // Envelope returns the columns of package variable Envelope, in that order. Each has all rows.
 func (r *Events) Envelope() []native.Column {
 	return []native.Column{
-		r.id, r.name, r.time, r.received, r.user, r.anonymous, r.session, r.tenant, r.source,
+		r.id, r.name, r.time, r.received, r.user, r.anonymous, r.session, r.ordinal, r.late, r.tenant, r.source,
 		r.schemaName, r.schemaVersion, r.trace, r.span, r.resource, r.properties,
 	}
 }
@@ -129,6 +131,12 @@ func (r *Events) Add(e *event.Event, resource int) *Error {
 	r.user.AppendOptional(e.UserID)
 	r.anonymous.AppendOptional(e.AnonymousID)
 	r.session.AppendOptional(e.SessionID)
+	if e.SessionOrdinal > 0 {
+		r.ordinal.AppendInt(min(e.SessionOrdinal, math.MaxUint32))
+	} else {
+		r.ordinal.Fill(r.rows + 1)
+	}
+	r.late.AppendInt(int64(bit(e.Late)))
 	r.tenant.AppendString(e.Tenant)
 	r.source.AppendString(e.Source)
 	r.schemaName.AppendString(e.Schema)
@@ -139,6 +147,13 @@ func (r *Events) Add(e *event.Event, resource int) *Error {
 	r.properties.AppendBytes(r.json)
 	r.rows++
 	return nil
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // previousSession is where properties keeps the session before: it has no column of its own.

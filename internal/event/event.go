@@ -92,6 +92,8 @@ type Event struct {
 	AnonymousID       string
 	SessionID         string
 	PreviousSessionID string
+	SessionOrdinal    int64 // of the event in its session, from 1; 0 where it has none
+	Late              bool  // too late for any session or window
 	Tenant            string
 	Source            string
 	Schema            string // subject in the registry

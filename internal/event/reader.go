@@ -195,6 +195,10 @@ func (r *Reader) read(lr plog.LogRecord) {
 			if olderName == "" {
 				olderName = text(v)
 			}
+		case k == KeySessionOrdinal:
+			e.SessionOrdinal = v.Int()
+		case k == KeyLate:
+			e.Late = v.Bool()
 		case strings.HasPrefix(k, failurePrefix):
 			e.readFailure(k, v)
 		case IsContext(k):
@@ -292,7 +296,7 @@ func IsContext(key string) bool {
 // reserved says whether a producer's property of that key would be read as something else.
 func reserved(key string) bool {
 	var e Event
-	return e.envelope(key) != nil || key == keyName || key == keyNameOld || key == keySealed ||
+	return e.envelope(key) != nil || key == KeySessionOrdinal || key == KeyLate || key == keyName || key == keyNameOld || key == keySealed ||
 		strings.HasPrefix(key, failurePrefix) || IsContext(key)
 }
 

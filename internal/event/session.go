@@ -6,15 +6,14 @@ import "go.opentelemetry.io/collector/pdata/plog"
 
 // SessionMark is what an event is annotated with when its session is known.
 type SessionMark struct {
-	ID       string // "" leaves the event's own session.id
-	Previous string // the session before, "" if there is none
+	ID string // "" leaves the event's own session.id
 	// Ordinal of the event in its session, from 1, in the order of arrival; 0 for none.
 	Ordinal int64
 	// Late says that the event came too late for any session or window.
 	Late bool
 }
 
-// Attributes that annotations are read by, beside session.id and session.previous_id.
+// Attributes of annotations, beside session.id.
 const (
 	KeySessionOrdinal    = "session.ordinal"
 	KeySessionOriginalID = "session.original_id" // what the producer had said, where it was another
@@ -53,9 +52,6 @@ func annotate(lr plog.LogRecord, m *SessionMark) {
 		if original != "" && original != m.ID {
 			attrs.PutStr(KeySessionOriginalID, original)
 		}
-	}
-	if m.Previous != "" {
-		attrs.PutStr(keyPreviousSession, m.Previous)
 	}
 	if m.Ordinal > 0 {
 		attrs.PutInt(KeySessionOrdinal, m.Ordinal)

@@ -218,7 +218,6 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 		v.setLast(max(v.last(), t))
 		v.setEvents(v.events() + 1)
 		m.Outcome, m.ID, m.Ordinal, m.Client = Joined, v.id(), v.events(), v.is(isClient)
-		m.PreviousID, m.Previous = v.previous()
 		counted := !e.plan.CountNames || v.count(nameRef)
 		acc, grew := w.add(v.accumulator(), later, values, mask, at)
 		if counted && !grew {
@@ -282,7 +281,6 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 		m.Outcome = Started
 	}
 	m.ID, m.Ordinal, m.Client = d.id, d.events, d.flags&isClient != 0
-	m.PreviousID, m.Previous = d.previous, d.flags&hasPrevious != 0
 }
 
 // sweep takes the sessions that are over off a key, so that its value stays short however many it has between two checkpoints. The next one

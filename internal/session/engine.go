@@ -238,12 +238,11 @@ func (o Outcome) String() string {
 
 // Mark is what an event is annotated with.
 type Mark struct {
-	Outcome  Outcome
-	Previous bool // PreviousID is set
-	Client   bool // the event keeps its own session.id
+	Outcome Outcome
+	Client  bool // the event keeps its own session.id
 	// Ordinal of the event in its session, from 1, in the order of arrival.
-	Ordinal        uint32
-	ID, PreviousID ID
+	Ordinal uint32
+	ID      ID
 }
 
 // Applied is what became of a delivery.

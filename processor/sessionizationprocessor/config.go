@@ -108,7 +108,7 @@ func createDefaultConfig() component.Config {
 		MaxDuration:           24 * time.Hour,
 		MaxOutOfOrderness:     time.Minute,
 		MaxFutureSkew:         10 * time.Minute,
-		ProducerSessions:      producerOverride,
+		ProducerSessions:      producerKeep,
 		PreviousSessionWithin: 24 * time.Hour,
 		Page:                  "url.path|url.full|page_path|page_url|page_urlpath|path|url|page.path|page.url|segment.context.page.path",
 		Campaign:              "utm_campaign|campaign|mkt_campaign|campaign.name|segment.context.campaign.name",

@@ -163,9 +163,6 @@ func (p *sessionization) annotate(b event.Batch, marks []session.Mark) {
 		if s.ID, ids = ids[:size], ids[size:]; m.Client {
 			s.ID = ""
 		}
-		if m.Previous {
-			s.Previous = hex.EncodeToString(m.PreviousID[:])
-		}
 		s.Ordinal = int64(m.Ordinal)
 		return true
 	})

@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS `analytics`.`events`
     `user_id` Nullable(String),
     `anonymous_id` Nullable(String),
     `session_id` Nullable(String),
+    `session_ordinal` Nullable(UInt32),
+    `late` Bool,
     `tenant_id` LowCardinality(String),
     `source` LowCardinality(String),
     `schema_name` LowCardinality(String),
