@@ -110,6 +110,11 @@ pii-report: ## Hold the detectors of personal data against all corpora and write
 	@go test ./testbed/personaldata -count 1 -run '^TestReport$$' -write ../../docs
 	@echo "docs/benchmarks.md and docs/benchmarks/personal-data.csv have the report."
 
+.PHONY: bench-nexmark
+bench-nexmark: build engine ## Measure Nexmark's Q5 and Q11 on a log of BENCH_NEXMARK_EVENTS=5000000 events (five minutes)
+	@CGO_ENABLED=0 go build -o bin/nexmark ./testbed/cmd/nexmark
+	@bin/nexmark bench -write docs/benchmarks/nexmark.csv
+
 .PHONY: bench-memory
 bench-memory: ## Send 10 million events and write how much memory that took (five minutes)
 	@scripts/bench.sh -only memory -write docs/benchmarks.md

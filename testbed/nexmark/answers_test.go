@@ -97,7 +97,7 @@ func TestAnswersDoNotDependOnDisorder(t *testing.T) {
 	ordered := inLog(t, cfg)
 	cfg.Duplicates, cfg.Late, cfg.LateBy = 0.1, 0.2, 3*time.Second
 	shuffled := inLog(t, cfg)
-	for _, q := range Queries[:3] { // Q12 is of arrival
+	for _, q := range []Query{Queries[0], Queries[1], Queries[2], Queries[4]} { // Q12 is of arrival
 		require.Empty(t, oracle.Diff(q.Columns, q.Key, q.Expected(ordered, partitions), q.Expected(shuffled, partitions)), q.Name)
 	}
 }

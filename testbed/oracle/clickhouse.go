@@ -64,11 +64,16 @@ func (s SQL) Judged() string {
 		int64(s.Rules.MaxOutOfOrderness+s.Rules.AllowedLateness), int64(s.Rules.MaxFutureSkew), s.Table)
 }
 
+// Watermarks is a subquery of partition and watermark: see the function Watermarks.
+func (s SQL) Watermarks() string {
+	return fmt.Sprintf(`(SELECT partition, if(count(high) = 0, %d, max(high) - %d) AS watermark FROM
+	(SELECT partition, if(NOT tick AND time > appended + %d OR tick AND time = 0, NULL, time) AS high FROM %s) GROUP BY partition)`,
+		int64(Nothing), int64(s.Rules.MaxOutOfOrderness), int64(s.Rules.MaxFutureSkew), s.Table)
+}
+
 // Watermark is a subquery of one value: see the function Watermark.
 func (s SQL) Watermark() string {
-	return fmt.Sprintf(`(SELECT if(count() < %d OR min(high) = %d, %d, min(high) - %d) FROM
-	(SELECT max(if(NOT tick AND time > appended + %d OR tick AND time = 0, %d, time)) AS high FROM %s GROUP BY partition))`,
-		s.Partitions, int64(Nothing), int64(Nothing), int64(s.Rules.MaxOutOfOrderness), int64(s.Rules.MaxFutureSkew), int64(Nothing), s.Table)
+	return fmt.Sprintf("(SELECT if(count() < %d, %d, min(watermark)) FROM %s)", s.Partitions, int64(Nothing), s.Watermarks())
 }
 
 // ProcessingWatermark is a subquery of one value: see the function ProcessingWatermark.

@@ -61,24 +61,24 @@ func Judge(records []Record, rules Rules) []Event {
 	return out
 }
 
-// Watermark is the least of the partitions' watermarks when all records have been seen: Nothing if a partition has shown nothing. What ends
-// at or before it is closed.
-func Watermark(records []Record, partitions int, rules Rules) int64 {
-	highs := make([]int64, partitions)
-	for p := range highs {
-		highs[p] = Nothing
+// Watermarks of the partitions when all records have been seen: Nothing of one that has shown nothing.
+func Watermarks(records []Record, partitions int, rules Rules) []int64 {
+	at := make([]int64, partitions)
+	for p := range at {
+		at[p] = Nothing
 	}
 	for _, r := range records {
 		future := !r.Tick && r.Time > r.Appended+int64(rules.MaxFutureSkew)
 		if !future && (!r.Tick || r.Time != 0) {
-			highs[r.Partition] = max(highs[r.Partition], r.Time)
+			at[r.Partition] = max(at[r.Partition], r.Time-int64(rules.MaxOutOfOrderness))
 		}
 	}
-	least := slices.Min(highs)
-	if least == Nothing {
-		return Nothing
-	}
-	return least - int64(rules.MaxOutOfOrderness)
+	return at
+}
+
+// Watermark is the least of Watermarks. What ends at or before it is closed.
+func Watermark(records []Record, partitions int, rules Rules) int64 {
+	return slices.Min(Watermarks(records, partitions, rules))
 }
 
 // ProcessingWatermark is the same for processing time: the least of the partitions' last append times.
