@@ -87,7 +87,9 @@ func withValue(message string, conf *confmap.Conf, path string) string {
 			message = "write " + mend
 		}
 	}
-	message = strings.ReplaceAll(message, "time: invalid duration", "write a time with its unit, such as 30s")
+	for _, said := range []string{"time: invalid duration", "time: unknown unit", "time: missing unit in duration"} {
+		message = strings.ReplaceAll(message, said, "write a time with its unit, such as 30s")
+	}
 	message = strings.ReplaceAll(message, "expected a map or struct, got", "write its fields, one to a line; this is")
 	if secret.MatchString(path) {
 		return message

@@ -2,7 +2,10 @@
 
 package window
 
-import "time"
+import (
+	"time"
+	_ "time/tzdata" // an image may have no zones of its own
+)
 
 const day = int64(24 * time.Hour)
 

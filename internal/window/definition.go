@@ -227,7 +227,7 @@ func (d *Definition) identity(layout string) identity {
 	c := *d
 	c.Description, c.Early, c.Table = "", Early{}, Table{}
 	b, err := json.Marshal(&c)
-	if err != nil { // texts, numbers and booleans only: Validate has seen to it
+	if err != nil { // texts, numbers and booleans only: Check has seen to it
 		panic(err)
 	}
 	sum := sha256.Sum256(append(b, layout...))

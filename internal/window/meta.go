@@ -69,7 +69,7 @@ func readNotes(b []byte) (*notes, error) {
 
 func (n *notes) bytes() []byte {
 	b, err := json.Marshal(n)
-	if err != nil { // what Validate has seen, and what was read from JSON
+	if err != nil { // what Check has seen, and what was read from JSON
 		panic(err)
 	}
 	return b

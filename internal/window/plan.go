@@ -154,7 +154,7 @@ func (p *Plan) column(field string) int {
 
 // compile all of the definition but its set: there may be columns to come.
 func (p *Plan) compile(d *Definition) (*aggregation, error) {
-	if err := d.Validate(); err != nil {
+	if err := d.Check(); err != nil {
 		return nil, err
 	}
 	a := &aggregation{def: d.normal(), filter: -1}

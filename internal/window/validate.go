@@ -25,8 +25,9 @@ const (
 	maxLimit   = 10_000_000
 )
 
-// Validate says in one line which field is wrong, and the mend.
-func (d *Definition) Validate() error {
+// Check says in one line which field is wrong, and the mend. It is not called Validate, which core would call beside that of the whole, and
+// say the same twice.
+func (d *Definition) Check() error {
 	if d.Name == "" {
 		return errors.New("name: is empty: give the aggregation a name, such as events_per_minute")
 	}
@@ -79,7 +80,7 @@ func (d *Definition) Validate() error {
 	if t, err := n.table(); err != nil {
 		return err
 	} else if err := t.Validate(); err != nil {
-		return err
+		return fmt.Errorf("%w (as names a column)", err)
 	}
 	return nil
 }
