@@ -28,8 +28,8 @@ type Delivery struct {
 	// FirstAppended and LastAppended are the append times of the first and the last record, as the log wrote them:
 	// processing time, non-decreasing along a partition, the same at every replay. Unix nanoseconds.
 	FirstAppended, LastAppended int64
-	// Runs cut the records of a range by append: each record's own append time is its processing time. In order; empty for
-	// an outbox batch.
+	// Runs cut the records of a range by append, in order: each record's own append time is its processing time. Empty for an
+	// outbox batch.
 	Runs []Run
 	// Watermark is the emitting stage's, of an outbox batch: no later result of it is before this time. Unix nanoseconds.
 	Watermark int64
@@ -42,10 +42,12 @@ type Delivery struct {
 	overlay []Overlay
 }
 
-// Run is records that were appended at once.
+// Run is records that were appended at once: what one request brought to the partition.
 type Run struct {
 	Records  int
 	Appended int64 // Unix nanoseconds
+	// Ends says that the append has no records after these: it is not where a delivery has cut it.
+	Ends bool
 }
 
 // Batch is what a component with state reads the records from that it was called with. The log hands bytes to a pipeline whose

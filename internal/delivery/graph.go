@@ -26,7 +26,7 @@ var (
 	// Exporters that store a token once, or that keep nothing.
 	allowedExporters = []string{"clickhouse_events", "parquet", "nop", "debug"}
 	// Connectors that hand on within the call.
-	allowedConnectors = []string{"event_log", "forward", "routing"}
+	allowedConnectors = []string{"event_log", "forward", "routing", "window_metrics"}
 	// Processors that acknowledge before they have handed on, or hold on to what they acknowledged: not before the log.
 	refusedAtTheDoor = []string{"batch", "groupbytrace", "tail_sampling", "sessionization", "window_aggregation"}
 )
@@ -51,6 +51,7 @@ type graph struct {
 	root      map[string]any
 	pipelines map[string]pipelineConfig
 	log       string
+	counting  map[string]string // window_metrics by the pipeline that leads to it
 	errs      []error
 }
 
@@ -62,7 +63,7 @@ func CheckGraph(conf *confmap.Conf, log component.ID) error {
 	if conf == nil {
 		return errors.New("the effective configuration is not known, so it cannot be checked: set guarantee: at_least_once to go without the check")
 	}
-	g := &graph{root: conf.ToStringMap(), pipelines: map[string]pipelineConfig{}, log: log.String()}
+	g := &graph{root: conf.ToStringMap(), pipelines: map[string]pipelineConfig{}, log: log.String(), counting: map[string]string{}}
 	for id, p := range child(child(g.root, "service"), "pipelines") {
 		m, _ := p.(map[string]any)
 		g.pipelines[id] = pipelineConfig{texts(m["receivers"]), texts(m["processors"]), texts(m["exporters"])}
@@ -85,8 +86,8 @@ func (g *graph) fail(pipeline, path, reason, mend string) {
 }
 
 // HandsOverBytes says whether the log is to hand its own bytes to the pipeline: if the first processor is one that reads them in
-// place and passes nothing of them on. For any other, what it would save is spent on decoding them elsewhere. What
-// looks at memory alone may stand before it.
+// place and passes nothing of them on, or there is none and nothing behind it but such a connector. For any other, what it would save is
+// spent on decoding them elsewhere. What looks at memory alone may stand before it.
 func HandsOverBytes(conf *confmap.Conf, id pipeline.ID) bool {
 	if conf == nil {
 		return false
@@ -103,7 +104,8 @@ func HandsOverBytes(conf *confmap.Conf, id pipeline.ID) bool {
 		}
 		return false
 	}
-	return false
+	exporters := texts(p["exporters"])
+	return len(exporters) == 1 && typeOf(exporters[0]) == "window_metrics"
 }
 
 // behind follows a pipeline from the log to its sinks. seen has the path on which each sink was met.
@@ -143,6 +145,10 @@ func (g *graph) behind(id string, seen map[string]string, trail []string) {
 			}
 			if kind == "event_log" {
 				continue // the next log has a promise of its own
+			}
+			if kind == "window_metrics" {
+				g.toMetrics(id, name)
+				continue
 			}
 			for _, next := range slices.Sorted(maps.Keys(g.pipelines)) {
 				if slices.Contains(g.pipelines[next].receivers, name) {

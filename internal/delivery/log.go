@@ -43,6 +43,8 @@ type Chunk struct {
 	Bytes     int   // uncompressed
 	Appended  int64 // Unix nanoseconds
 	EventTime int64 // of a tick: see Tick
+	// Cut says that the append has more records than are shown yet. A log that shows an append as a whole never says so.
+	Cut bool
 }
 
 // Last position of the chunk.

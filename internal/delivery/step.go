@@ -201,11 +201,7 @@ func (c *Consumer) runs(p uint32, first, last uint64) ([]Run, error) {
 	var runs []Run
 	err := c.log.Scan(p, first, func(ch Chunk) bool {
 		from, to := max(first, ch.First), min(last, ch.Last())
-		if n := len(runs); n > 0 && runs[n-1].Appended == ch.Appended {
-			runs[n-1].Records += int(to - from + 1)
-		} else {
-			runs = append(runs, Run{Records: int(to - from + 1), Appended: ch.Appended})
-		}
+		runs = append(runs, Run{Records: int(to - from + 1), Appended: ch.Appended, Ends: to == ch.Last() && !ch.Cut})
 		return ch.Last() < last
 	})
 	if err == nil && len(runs) == 0 {

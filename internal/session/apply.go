@@ -61,8 +61,9 @@ type batch struct {
 	e        *Engine
 	runs     []delivery.Run
 	run      int
-	left     int // of the run
-	base     int // position in the batch of the block's first event
+	left     int  // of the run
+	removed  bool // see runsOf
+	base     int  // position in the batch of the block's first event
 }
 
 // Apply finds the session of each event of a delivery. marks is scratch. The caller stages what is returned.
@@ -71,7 +72,8 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	defer e.workers.Put(w)
 	part := d.ID.Partition
 	a := &Applied{Overlay: e.space.Begin(part), Marks: slices.Grow(marks[:0], b.Len())[:0]}
-	bt := &batch{Applied: a, e: e, part: part, first: d.ID.First, in: e.input(part), runs: d.Runs, table: e.table(part)}
+	bt := &batch{Applied: a, e: e, part: part, first: d.ID.First, in: e.input(part), run: -1, table: e.table(part)}
+	bt.runs, bt.removed = runsOf(d, b.Len())
 	if e.plan.CountNames {
 		bt.nameRefs = e.space.Table(part, namesTable)
 		bt.nameRefs.Pin()
@@ -99,6 +101,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 			m.Outcome, w.pending[i], w.keys = Failed, false, w.keys[:from]
 			w.ends[i] = from
 			a.Marks = append(a.Marks, m)
+			bt.seen()
 			if w.n++; w.n == ahead {
 				w.block(bt)
 			}
@@ -125,6 +128,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 		}
 		w.ends[i] = len(w.keys)
 		a.Marks = append(a.Marks, m)
+		bt.seen()
 		if w.n++; w.n == ahead {
 			w.block(bt)
 		}
@@ -151,15 +155,32 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 
 // appended is the append time of the next event.
 func (bt *batch) appended() int64 {
-	for bt.left == 0 && bt.run < len(bt.runs) {
-		bt.left = bt.runs[bt.run].Records
+	for bt.left == 0 && bt.run+1 < len(bt.runs) {
 		bt.run++
-	}
-	if bt.run == 0 {
-		return 0
+		bt.left = bt.runs[bt.run].Records
 	}
 	bt.left--
-	return bt.runs[bt.run-1].Appended
+	return bt.runs[bt.run].Appended
+}
+
+// seen lets the watermark move when the event was its append's last.
+func (bt *batch) seen() {
+	if bt.left == 0 && bt.runs[bt.run].Ends || bt.removed {
+		bt.in.EndAppend()
+	}
+}
+
+// runsOf says when the records were appended. Behind a processor that has removed some it is not known which: then it is when the first one was,
+// and each stands for an append.
+func runsOf(d *delivery.Delivery, records int) (runs []delivery.Run, removed bool) {
+	n := 0
+	for _, r := range d.Runs {
+		n += r.Records
+	}
+	if n == records && n > 0 {
+		return d.Runs, false
+	}
+	return []delivery.Run{{Records: records, Appended: d.FirstAppended}}, true
 }
 
 // block applies the events that were gathered.

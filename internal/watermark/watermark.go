@@ -3,7 +3,8 @@
 // Package watermark is event time: how far each input has come, which event is late, and when what spans inputs closes.
 //
 // An input is a partition of the log, or the results of a stage. Its watermark is the highest event time that it has
-// shown, less what events may be out of order by; it never goes back. Lateness looks at the event's own input alone, so
+// shown, less what events may be out of order by; it never goes back. It moves append by append: the events of one append came at once, and
+// their order within is that of their resources, not of their times. Lateness looks at the event's own input alone, so
 // that it does not depend on how inputs interleave. What is shared closes by the least watermark of all inputs: an event
 // that is not late in its input can then never meet something that is closed.
 //
@@ -33,14 +34,16 @@ type Config struct {
 
 // Input is one input's event time. Its zero value is not ready: see New. One goroutine at a time.
 type Input struct {
-	// High is the highest event time that counted, in Unix nanoseconds; Min if none did.
+	// High is the highest event time that counted up to the last append that is complete, in Unix nanoseconds; Min if none did.
 	High int64
+	// Next is the same with the append that is not.
+	Next int64
 	// Appended is the processing time of the input: the highest append time, in Unix nanoseconds.
 	Appended int64
 }
 
 // New input, which has shown nothing.
-func New() Input { return Input{High: Min, Appended: Min} }
+func New() Input { return Input{High: Min, Next: Min, Appended: Min} }
 
 // Verdict of an event's time.
 type Verdict uint8
@@ -52,8 +55,20 @@ const (
 	Future         // ahead of its append time by more than the allowed skew: it counts, but moves nothing
 )
 
-// See judges an event by what came before it, then counts it in. Times are Unix nanoseconds.
+// See judges an event by the appends before its own, then counts it in. Times are Unix nanoseconds.
 func (in *Input) See(c *Config, eventTime, appended int64) Verdict {
+	v := in.Judge(c, eventTime, appended)
+	if v == OnTime {
+		in.Next = max(in.Next, eventTime)
+	}
+	return v
+}
+
+// EndAppend lets the watermark move: the append's events have all been seen.
+func (in *Input) EndAppend() { in.High = max(in.High, in.Next) }
+
+// Judge is See of an event that moves nothing.
+func (in *Input) Judge(c *Config, eventTime, appended int64) Verdict {
 	in.Appended = max(in.Appended, appended)
 	if eventTime > add(in.Appended, c.MaxFutureSkew) {
 		return Future
@@ -61,7 +76,6 @@ func (in *Input) See(c *Config, eventTime, appended int64) Verdict {
 	if in.High != Min && eventTime < sub(in.Watermark(c), c.AllowedLateness) {
 		return Late
 	}
-	in.High = max(in.High, eventTime)
 	return OnTime
 }
 
@@ -69,14 +83,16 @@ func (in *Input) See(c *Config, eventTime, appended int64) Verdict {
 func (in *Input) Tick(appended, eventTime int64) {
 	in.Appended = max(in.Appended, appended)
 	if eventTime != 0 {
-		in.High = max(in.High, eventTime)
+		in.Next = max(in.Next, eventTime)
 	}
+	in.EndAppend()
 }
 
 // Raise sets the watermark of a stage's results: it is what the stage says.
 func (in *Input) Raise(c *Config, watermark int64) {
 	if watermark != Min {
-		in.High = max(in.High, add(watermark, c.MaxOutOfOrderness))
+		in.Next = max(in.Next, add(watermark, c.MaxOutOfOrderness))
+		in.EndAppend()
 	}
 }
 
@@ -103,20 +119,22 @@ func Least(of ...int64) int64 {
 // Append writes the input for a checkpoint.
 func (in Input) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(in.High))
+	b = binary.BigEndian.AppendUint64(b, uint64(in.Next))
 	return binary.BigEndian.AppendUint64(b, uint64(in.Appended))
 }
 
 // Size is how many bytes Append writes.
-const Size = 16
+const Size = 24
 
-var errShort = errors.New("a watermark has 16 bytes")
+var errShort = errors.New("a watermark has 24 bytes")
 
 // Parse reads what Append wrote, and returns the rest.
 func Parse(b []byte) (in Input, rest []byte, err error) {
 	if len(b) < Size {
 		return Input{}, nil, errShort
 	}
-	return Input{High: int64(binary.BigEndian.Uint64(b)), Appended: int64(binary.BigEndian.Uint64(b[8:]))}, b[Size:], nil
+	n := func(i int) int64 { return int64(binary.BigEndian.Uint64(b[8*i:])) }
+	return Input{High: n(0), Next: n(1), Appended: n(2)}, b[Size:], nil
 }
 
 // add and sub keep to the range of int64: a time at its end must not come out at the other.

@@ -59,7 +59,8 @@ type work struct {
 	threshold         int64 // of a stage: what is before it is late
 
 	runs     []delivery.Run
-	left     int // records of the first run
+	removed  bool // see runsOf
+	left     int  // records of the first run
 	row      int
 	position uint64
 	late     []int // positions in the batch
@@ -89,7 +90,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 		w.position = w.input.rows
 	} else {
 		w.position = d.ID.First
-		w.runs = runsOf(d, b.Len())
+		w.runs, w.removed = runsOf(d, b.Len())
 	}
 	for i := range p.keys {
 		p.keys[i].row = 0
@@ -112,16 +113,17 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 	return w.late, nil
 }
 
-// runsOf says when the records were appended. Behind a processor that has removed some it is not known which: then it is when the first one was.
-func runsOf(d *delivery.Delivery, records int) []delivery.Run {
+// runsOf says when the records were appended. Behind a processor that has removed some it is not known which: then it is when the first one was,
+// and each stands for an append.
+func runsOf(d *delivery.Delivery, records int) (runs []delivery.Run, removed bool) {
 	n := 0
 	for _, r := range d.Runs {
 		n += r.Records
 	}
 	if n == records {
-		return d.Runs
+		return d.Runs, false
 	}
-	return []delivery.Run{{Records: records, Appended: d.FirstAppended}}
+	return []delivery.Run{{Records: records, Appended: d.FirstAppended}}, true
 }
 
 // each counts one event.
@@ -150,11 +152,12 @@ func (w *work) each(i int, row *event.Row) bool {
 		case tooFarAhead:
 			in.Appended = max(in.Appended, appended)
 		case row.Values[columnFailure].Kind != event.KindEmpty: // what it says cannot be trusted, its time included: it moves nothing
-			high := in.High
-			verdict = in.See(&w.plan.o.Watermark, row.Time, appended)
-			in.High = high
+			verdict = in.Judge(&w.plan.o.Watermark, row.Time, appended)
 		default:
 			verdict = in.See(&w.plan.o.Watermark, row.Time, appended)
+		}
+		if w.left == 0 && w.runs[0].Ends || w.removed {
+			in.EndAppend()
 		}
 	}
 	if verdict == watermark.Late && w.plan.byEvent {

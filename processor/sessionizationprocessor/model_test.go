@@ -68,11 +68,12 @@ func pipeline(t testing.TB, partitions int, cfg *Config) *deliverytest.Pipeline 
 	})
 }
 
-// fill appends the stream: records in a row of one partition and append time are one append.
+// fill appends the stream: records in a row of one partition and append time are one append, and learn where they are in it.
 func fill(p *deliverytest.Pipeline, s stream) {
 	for i := 0; i < len(s); {
 		j := i + 1
 		for j < len(s) && s[j].Partition == s[i].Partition && s[j].Appended == s[i].Appended && s[j].Tick == s[i].Tick && !s[i].Tick {
+			s[j].Offset = s[j-1].Offset + 1
 			j++
 		}
 		if s[i].Tick {
@@ -114,7 +115,7 @@ func random(rng *rand.Rand, partitions int, spread int64) stream {
 	now := epoch
 	users := 1 + rng.IntN(12)
 	for i := range 200 + rng.IntN(300) {
-		now += int64(rng.IntN(20)) * second
+		now += int64(max(0, rng.IntN(25)-5)) * second
 		user := rng.IntN(users)
 		r := oracle.Record{
 			Partition: uint32(user % partitions), Appended: now, Time: now - int64(rng.IntN(int(spread/second)+1))*second,
@@ -272,7 +273,7 @@ func TestSessionsDoNotDependOnTheOrderOfArrival(t *testing.T) {
 		s := random(rng, 1, 0)
 		s = slices.DeleteFunc(s, func(r oracle.Record) bool { return r.Tick && r.Time < epoch+int64(2*time.Hour) })
 		for i := range s {
-			s[i].Appended = s[len(s)-1].Appended
+			s[i].Appended = s[len(s)-1].Appended + int64(i)
 		}
 		sorted := slices.Clone(s)
 		slices.SortStableFunc(sorted, func(a, b oracle.Record) int { return int(a.Time - b.Time) })
@@ -285,6 +286,9 @@ func TestSessionsDoNotDependOnTheOrderOfArrival(t *testing.T) {
 					at[r.ID] = r.Time + int64(rng.IntN(30))*second
 				}
 				slices.SortStableFunc(shuffled, func(a, b oracle.Record) int { return int(at[a.ID] - at[b.ID]) })
+			}
+			for i := range shuffled {
+				shuffled[i].Appended = s[i].Appended
 			}
 			p := pipeline(t, 1, cfg)
 			fill(p, shuffled)

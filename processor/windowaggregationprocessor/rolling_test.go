@@ -78,7 +78,9 @@ func rollingModel(partitions int, all []happening) map[string]bool {
 			in.Appended = h.appended
 			continue
 		}
-		if in.See(&config, h.time, h.appended) == watermark.Future || h.time < start(in.High, slide, size, int64(5*time.Second)) {
+		verdict := in.See(&config, h.time, h.appended)
+		in.EndAppend()
+		if verdict == watermark.Future || h.time < start(in.High, slide, size, int64(5*time.Second)) {
 			continue
 		}
 		r := slice("rolling", fmt.Sprintf(" n=%d", h.n)+group(h.user), floorTo(h.time, slide, int64(5*time.Second)))

@@ -20,10 +20,10 @@ type SQL struct {
 	Partitions int
 }
 
-// Store makes a table of the records: partition, position, appended, tick, time, name, id, tenant, attributes as texts. One that is
-// there is replaced.
+// Store makes a table of the records: partition, position, append, appended, tick, time, name, id, tenant, attributes as texts. One that is
+// there is replaced. append is the position of the first record of its append.
 func Store(ctx context.Context, ch *chhttp.Client, table string, records []Record) error {
-	for _, sql := range []string{"DROP TABLE IF EXISTS " + table + " SYNC", "CREATE TABLE " + table + ` (partition UInt32, position UInt64, appended Int64, tick Bool, time Int64,
+	for _, sql := range []string{"DROP TABLE IF EXISTS " + table + " SYNC", "CREATE TABLE " + table + ` (partition UInt32, position UInt64, append UInt64, appended Int64, tick Bool, time Int64,
 		name String, id String, tenant String, attributes Map(String, String)) ENGINE = MergeTree ORDER BY (partition, position)`} {
 		if err := ch.Exec(ctx, sql); err != nil {
 			return err
@@ -42,7 +42,7 @@ func Store(ctx context.Context, ch *chhttp.Client, table string, records []Recor
 				texts[k] = r.Text(k)
 			}
 			if err := to.Encode(map[string]any{
-				"partition": r.Partition, "position": r.Position, "appended": r.Appended, "tick": r.Tick, "time": r.Time,
+				"partition": r.Partition, "position": r.Position, "append": r.Position - r.Offset, "appended": r.Appended, "tick": r.Tick, "time": r.Time,
 				"name": r.Name, "id": r.ID, "tenant": r.Tenant, "attributes": texts,
 			}); err != nil {
 				return fmt.Errorf("writing record %d of partition %d: %w", r.Position, r.Partition, err)
@@ -59,7 +59,7 @@ func Store(ctx context.Context, ch *chhttp.Client, table string, records []Recor
 // Judged is a subquery of the events, each with its verdict: see Judge.
 func (s SQL) Judged() string {
 	return fmt.Sprintf(`(SELECT *, multiIf(future, 'future', ifNull(time < high - %d, false), 'late', 'on_time') AS verdict FROM
-	(SELECT *, max(if(future OR tick AND time = 0, NULL, time)) OVER (PARTITION BY partition ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high FROM
+	(SELECT *, max(if(future OR tick AND time = 0, NULL, time)) OVER (PARTITION BY partition ORDER BY append RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high FROM
 	(SELECT *, NOT tick AND time > appended + %d AS future FROM %s)) WHERE NOT tick)`,
 		int64(s.Rules.MaxOutOfOrderness+s.Rules.AllowedLateness), int64(s.Rules.MaxFutureSkew), s.Table)
 }

@@ -35,18 +35,21 @@ type Event struct {
 // Nothing is the watermark of a partition that has shown nothing.
 const Nothing = math.MinInt64
 
-// Judge says of each event whether it is late, by what lies before it in its partition: it is if its time is before the highest time so
-// far, less MaxOutOfOrderness, less AllowedLateness. An event more than MaxFutureSkew ahead of its append time is of the future: it raises
+// Judge says of each event whether it is late, by the appends before its own in its partition: it is if its time is before the highest time of
+// those, less MaxOutOfOrderness, less AllowedLateness. An event more than MaxFutureSkew ahead of its append time is of the future: it raises
 // nothing, and is never late. A tick raises to the time that it recorded. Events come back by partition and position.
 func Judge(records []Record, rules Rules) []Event {
 	var out []Event
 	for _, partition := range byPartition(records) {
-		high := int64(Nothing)
+		high, next := int64(Nothing), int64(Nothing)
 		for _, r := range partition {
+			if r.Offset == 0 {
+				high = next
+			}
 			switch {
 			case r.Tick:
 				if r.Time != 0 {
-					high = max(high, r.Time)
+					next = max(next, r.Time)
 				}
 			case r.Time > r.Appended+int64(rules.MaxFutureSkew):
 				out = append(out, Event{r, Future})
@@ -54,7 +57,7 @@ func Judge(records []Record, rules Rules) []Event {
 				out = append(out, Event{r, Late})
 			default:
 				out = append(out, Event{r, OnTime})
-				high = max(high, r.Time)
+				next = max(next, r.Time)
 			}
 		}
 	}

@@ -17,7 +17,8 @@ import (
 type Record struct {
 	Partition uint32
 	Position  uint64
-	Appended  int64 // processing time, Unix nanoseconds
+	Offset    uint64 // how many records of its append are before it
+	Appended  int64  // processing time, Unix nanoseconds
 
 	// Tick says that it is no event: Time is then what the tick recorded, 0 if no partition was active.
 	Tick bool
@@ -109,6 +110,7 @@ func appendLogs(records []Record, ld plog.Logs, at Record) ([]Record, error) {
 				}
 				records = append(records, r)
 				at.Position++
+				at.Offset++
 			}
 		}
 	}

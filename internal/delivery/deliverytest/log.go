@@ -93,7 +93,9 @@ func (l *Log) Scan(partition uint32, from uint64, f func(delivery.Chunk) bool) e
 	p := &l.partitions[partition]
 	for i := p.find(from); i < len(p.chunks) && p.chunks[i].First < p.shown; i++ {
 		c := p.chunks[i].Chunk
-		c.Records = uint32(min(uint64(c.Records), p.shown-c.First))
+		if shown := p.shown - c.First; uint64(c.Records) > shown {
+			c.Records, c.Cut = uint32(shown), true
+		}
 		if !f(c) {
 			break
 		}
