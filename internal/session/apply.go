@@ -278,7 +278,8 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 			d.flags |= hasPrevious
 			d.previous = ss[pos-1].id()
 		}
-		if e.names[name] || pos > 0 && e.cutsField(ss[pos-1], t, values) {
+		// After a gap nothing is cut. And then the session before may have been closed, which must make no difference.
+		if e.names[name] || pos > 0 && t-ss[pos-1].last() <= int64(e.cfg.Gap) && e.cutsField(ss[pos-1], t, values) {
 			d.flags |= isCut
 		}
 		if e.plan.client >= 0 && !values[e.plan.client].IsEmpty() {

@@ -105,6 +105,29 @@ func TestWhatCutsASession(t *testing.T) {
 		fmt.Sprintf("%d %[1]d 1", midnight/second-10), fmt.Sprintf("%d %[1]d 1", midnight/second+10))
 }
 
+func TestWhetherTheSessionBeforeWasClosedDoesNotCountForACut(t *testing.T) {
+	var outcomes []outcome
+	for _, deliveries := range [][]int{{4}, {2, 2}} {
+		cfg := testConfig()
+		cfg.CutAt.Fields = []string{"utm_campaign"}
+		p := pipeline(t, 1, cfg)
+		appendVisits(p, 0,
+			visit{0, "page", map[string]any{"utm_campaign": "a"}},
+			visit{150, "page", map[string]any{"user.id": "another"}}, // by now the first session is over
+			visit{200, "page", map[string]any{"utm_campaign": "b"}},  // begins one after the gap, whatever its campaign
+			visit{180, "page", nil},                                  // and so joins it
+		)
+		for _, n := range deliveries {
+			p.Deliver(0, n)
+			p.Checkpoint()
+		}
+		closeAll(p)
+		require.Equal(t, []string{"0 0 1", "150 150 1", "180 200 2"}, summaries(p, "session.start", "session.end", "session.events"))
+		outcomes = append(outcomes, outcomeOf(t, p))
+	}
+	require.Equal(t, outcomes[0], outcomes[1])
+}
+
 func TestASummarySaysWhatTheVisitorDid(t *testing.T) {
 	cfg := testConfig()
 	p := pipeline(t, 1, cfg)
