@@ -182,7 +182,7 @@ func TestSpecsAreRefusedInOneLine(t *testing.T) {
 	f(Spec{Function: TopK, Column: 0, By: None, Filter: None, K: 501}, "k 501")
 	f(Spec{Function: TopK, Column: 0, By: None, Filter: None, K: 20, Capacity: 10}, "capacity 10")
 	f(Spec{Function: CountDistinct, Column: 0, By: None, Filter: None, Precision: 9}, "precision 9")
-	f(Spec{Function: CountDistinct, Column: 0, By: None, Filter: None, Exact: 5000}, "exact 5000")
+	f(Spec{Function: CountDistinct, Column: 0, By: None, Filter: None, Exact: 40000}, "exact 40000")
 	f(Spec{Function: Last, Column: 0, By: None, Filter: None, MaxBytes: 8}, "max_bytes 8")
 }
 

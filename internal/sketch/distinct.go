@@ -42,10 +42,10 @@ const (
 	sparseRankMax  = 64 - sparseBits + 1
 )
 
-// NewDistinct makes a sketch with 2^precision registers (10 to 16) that is exact up to the given number of hashes (at most 4,096).
+// NewDistinct makes a sketch with 2^precision registers (10 to 16) that is exact up to the given number of hashes (at most 32,768).
 func NewDistinct(precision, exact int) *Distinct {
 	precision = min(max(precision, 10), 16)
-	return &Distinct{precision: uint(precision), exact: min(max(exact, 0), 4096), sparse: 6 << precision / 8 / 4}
+	return &Distinct{precision: uint(precision), exact: min(max(exact, 0), 32768), sparse: 6 << precision / 8 / 4}
 }
 
 // room is how many entries there is memory for: at most a quarter more than there are.
