@@ -68,6 +68,9 @@ type work struct {
 
 // Apply counts the events of a delivery and stages the change. It returns which of the batch are late, ascending.
 func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err error) {
+	if d.ID.Stage == "" && b.Len() == 0 {
+		return nil, nil // it only lets components enrol
+	}
 	p := e.part(d)
 	in := e.seen()
 	w := &work{

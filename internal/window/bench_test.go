@@ -66,6 +66,7 @@ func benchEvents(n, users int, from int64, rng *rand.Rand) plog.Logs {
 }
 
 func benchApply(b *testing.B, raw bool, users int, definitions ...Definition) {
+	b.Helper()
 	const size = 20_000
 	rng := rand.New(rand.NewPCG(1, 2))
 	from := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC).UnixNano()

@@ -86,8 +86,7 @@ type part struct {
 	reader *event.RowReader
 	aggs   []aggState // as Plan.aggs
 	keys   []rowKey   // as Plan.keys
-	values []event.Scalar
-	value  []byte // scratch
+	value  []byte     // scratch
 }
 
 // rowKey is a group key of the row at hand.

@@ -155,7 +155,8 @@ func (w *work) extend(a *aggregation, s *aggState, table *keyed.Table, r keyed.R
 		if len(out) == n {
 			return true
 		}
-		b := append(w.part.value[:0], v[:off]...)
+		b := w.part.value[:0]
+		b = append(b, v[:off]...)
 		b = appendInterval(b, first, last, out)
 		b = append(b, v[off+intervalHead+n:]...)
 		w.part.value = b

@@ -69,7 +69,6 @@ type happening struct {
 	name      string
 	user      string
 	n, v      int64
-	run       int // events of one append
 }
 
 // history makes a log: event times wander on with disorder, some are late or far ahead, partitions fall idle.
@@ -418,5 +417,34 @@ func TestFinalResultsAreThoseOfABatch(t *testing.T) {
 		if !ok {
 			return
 		}
+	}
+}
+
+// TestACrashAfterEveryCommitChangesNothing ends the process after each single write of the state store, checkpoints among them.
+func TestACrashAfterEveryCommitChangesNothing(t *testing.T) {
+	for seed := range uint64(5) {
+		rng := rand.New(rand.NewPCG(seed, 8))
+		all := history(rng, 2, 120)
+		build := one(t, fmt.Sprintf(modelConfig, 15*time.Second, "7s"))
+		want := lines(final(t, drive(t, rng, build, 2, all, false).Sink))
+
+		p := deliverytest.New(t, 2, build)
+		crashes := 0
+		p.Store.CrashAfter = func() bool { crashes++; return true }
+		for i := range all {
+			all[i].write(p)
+			if i%7 == 0 {
+				p.Deliver(uint32(i%2), 9)
+			}
+			if i%10 == 0 {
+				p.Checkpoint()
+			}
+		}
+		p.DeliverAll(5)
+		for range 4 {
+			p.Checkpoint()
+		}
+		require.Greater(t, crashes, 20)
+		require.Equal(t, want, lines(final(t, p.Sink)))
 	}
 }

@@ -45,7 +45,10 @@ var _ consumer.Logs = (*Sink)(nil)
 var SinkID = component.MustNewID("sink")
 
 // NewSink is empty.
-func NewSink(t testing.TB) *Sink { return &Sink{t: t, stored: map[string][]byte{}} }
+func NewSink(t testing.TB) *Sink {
+	t.Helper()
+	return &Sink{t: t, stored: map[string][]byte{}}
+}
 
 // Capabilities implements consumer.Logs.
 func (s *Sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
