@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -129,7 +130,7 @@ func sumTraces(text string) (sums map[string]time.Duration, total time.Duration,
 	}
 	end()
 	if total == 0 {
-		return nil, 0, fmt.Errorf("the profile has no samples")
+		return nil, 0, errors.New("the profile has no samples")
 	}
 	return sums, total, lines.Err()
 }
