@@ -120,8 +120,8 @@ func (s *receiver) metric(instance string, m pmetric.Metric) {
 		at := clockText(p.Timestamp())
 		of := instance + series
 		before, known := s.values[of+at]
-		require.True(s.t, !known || before == value, "%s at %s is %s and %s", series, at, before, value)
-		require.True(s.t, known || s.last[of] < p.Timestamp(), "%s at %s comes behind %s", series, at, clockText(s.last[of]))
+		require.False(s.t, known, "%s at %s is %s and %s", series, at, before, value)
+		require.Less(s.t, s.last[of], p.Timestamp(), "%s at %s comes behind %s", series, at, clockText(s.last[of]))
 		s.values[of+at], s.last[of] = value, p.Timestamp()
 		line := fmt.Sprintf("%s %s %s", at, series, value)
 		if p.StartTimestamp() > 0 {
