@@ -54,7 +54,7 @@ aggregations:
 // TestASecondAggregationCountsEachResultOfTheFirstOnce compares two in a row with a plain computation: whether events pass the first or not,
 // whether results come as several panes or one, through failures and crashes.
 func TestASecondAggregationCountsEachResultOfTheFirstOnce(t *testing.T) {
-	seeds := uint64(60)
+	seeds := uint64(40)
 	if testing.Short() {
 		seeds = 10
 	}

@@ -139,6 +139,8 @@ func (p *Pipeline) DeliverAll(size int) {
 		more = false
 		for partition := range p.Log.Partitions() {
 			p.Deliver(partition, size)
+		}
+		for partition := range p.Log.Partitions() { // a crash takes back what others had
 			more = more || p.Consumer.DeliveredTo(partition) < p.Log.Appended(partition)
 		}
 	}
