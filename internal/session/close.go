@@ -157,9 +157,13 @@ func (e *Engine) closeDue(part uint32, t *keyed.Table, p *plan, until int64) {
 		}
 		value = value[:0]
 		again = 1<<63 - 1
-		if closed > 0 && previous.last+e.keepAfter >= until {
+		// The one that is open names it when it is over, which may be long after.
+		named := closed > 0 && closed < len(ss) && ss[closed].start()-previous.last <= e.keepAfter
+		if next := closed > 0 && previous.last+e.keepAfter >= until; next || named {
 			value = previous.append(value)
-			again = previous.last + e.keepAfter
+			if next {
+				again = previous.last + e.keepAfter
+			}
 		}
 		for i, v := range ss[closed:] {
 			value = append(value, v...)

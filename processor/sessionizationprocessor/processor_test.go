@@ -215,6 +215,23 @@ func TestASessionNamesTheOneBefore(t *testing.T) {
 	require.Equal(t, []string{"<nil>", fmt.Sprint(ids["e0"]), "<nil>"}, summaries(p, "session.previous_id"))
 }
 
+func TestASessionNamesTheOneBeforeHoweverLongItIsOpen(t *testing.T) {
+	for _, deliveries := range [][]int{{4}, {2, 1, 1}} {
+		cfg := testConfig()
+		cfg.PreviousSessionWithin = 100 * time.Second
+		p := pipeline(t, 1, cfg)
+		// By the third event the first session is over for longer than it is to be named; the second goes on.
+		appendVisits(p, 0, visit{0, "page", nil}, visit{90, "page", nil}, visit{140, "page", nil}, visit{190, "page", nil})
+		for _, n := range deliveries {
+			p.Deliver(0, n)
+			p.Checkpoint()
+		}
+		closeAll(p)
+		ids := passed(p, "session.id")
+		require.Equal(t, []string{"0 0 <nil>", fmt.Sprint("90 190 ", ids["e0"])}, summaries(p, "session.start", "session.end", "session.previous_id"))
+	}
+}
+
 func TestAProducersSessionIsKeptOrOverridden(t *testing.T) {
 	visits := []visit{
 		{0, "page", map[string]any{"session.id": "a"}}, {10, "page", map[string]any{"session.id": "b"}}, {20, "page", nil},
