@@ -31,8 +31,9 @@ type closing struct {
 	notes *notes
 	// State by aggregation, as it was found.
 	found map[identity]*found
-	// Watermarks of event time and processing time, and the latest processing time of any input.
-	event, processing, now int64
+	// all inputs' least watermarks, and those of the log's partitions alone.
+	all, log watermarks
+	now      int64 // the latest processing time of any input
 
 	held      []byte // the last batch, until it is known that it is
 	hasHeld   bool
@@ -47,6 +48,9 @@ type closing struct {
 	dropped   map[string]int64
 	nextEarly int64
 }
+
+// watermarks are the least ones of several inputs.
+type watermarks struct{ event, processing int64 }
 
 // found is the tables of one aggregation.
 type found struct {
@@ -176,7 +180,7 @@ func (e *Engine) forget(looked []*aggregation) {
 // watermarks of all inputs.
 func (c *closing) watermarks() error {
 	e := c.e
-	c.event, c.processing, c.now = math.MaxInt64, math.MaxInt64, watermark.Min
+	c.all, c.now = watermarks{math.MaxInt64, math.MaxInt64}, watermark.Min
 	in := e.seen()
 	see := func(number uint32, stage bool) error {
 		n, err := readInput(e.space.Meta(number))
@@ -188,7 +192,7 @@ func (c *closing) watermarks() error {
 		if stage {
 			processing = at
 		}
-		c.event, c.processing, c.now = min(c.event, at), min(c.processing, processing), max(c.now, processing)
+		c.all.event, c.all.processing, c.now = min(c.all.event, at), min(c.all.processing, processing), max(c.now, processing)
 		return nil
 	}
 	if in.Partitions {
@@ -198,6 +202,7 @@ func (c *closing) watermarks() error {
 			}
 		}
 	}
+	c.log = c.all
 	for _, s := range in.Stages {
 		e.mu.Lock()
 		number := e.stage(s)
@@ -206,10 +211,26 @@ func (c *closing) watermarks() error {
 			return err
 		}
 	}
-	if c.event == math.MaxInt64 { // no inputs
-		c.event, c.processing = watermark.Min, watermark.Min
+	if !in.Partitions {
+		c.log = c.all
+	}
+	if c.all.event == math.MaxInt64 { // no inputs
+		c.all, c.log = watermarks{watermark.Min, watermark.Min}, watermarks{watermark.Min, watermark.Min}
 	}
 	return nil
+}
+
+// watermark that the aggregation closes by: of all inputs, or of those of the log if it takes nothing else. A session's end comes long
+// after its events, and is to hold back no count of those.
+func (c *closing) watermark(a *aggregation) int64 {
+	of := &c.all
+	if len(a.events) == 0 {
+		of = &c.log
+	}
+	if a.processing {
+		return of.processing
+	}
+	return of.event
 }
 
 // find the tables of all aggregations.
@@ -255,10 +276,7 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 		return c.roll(a)
 	}
 	n := c.notes.of(a)
-	w := c.event
-	if a.processing {
-		w = c.processing
-	}
+	w := c.watermark(a)
 	lateness := c.e.lateness(a)
 	early := c.earlyDue(a, n)
 	if w == watermark.Min && !early {

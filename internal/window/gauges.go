@@ -13,8 +13,8 @@ import (
 // Attributes of pairs of key and value.
 func Attributes(pairs ...string) metric.MeasurementOption {
 	list := make([]attribute.KeyValue, 0, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, attribute.String(pairs[i], pairs[i+1]))
+	for ; len(pairs) > 1; pairs = pairs[2:] {
+		list = append(list, attribute.String(pairs[0], pairs[1]))
 	}
 	return metric.WithAttributeSet(attribute.NewSet(list...))
 }

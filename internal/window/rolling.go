@@ -91,10 +91,8 @@ type roller struct {
 // roll emits the groups that have changed, and drops what has left the window. It returns the time before which no later result is.
 func (c *closing) roll(a *aggregation) (least int64, err error) {
 	n := c.notes.of(a)
-	at := c.event
-	if a.processing {
-		at = c.processing
-	} else if at != watermark.Min {
+	at := c.watermark(a)
+	if !a.processing && at != watermark.Min {
 		at += int64(c.e.plan.o.Watermark.MaxOutOfOrderness) // what is out of order is no reason to wait
 	}
 	n.Closed = max(at, n.Closed)
@@ -222,7 +220,8 @@ func byPart(f *found) []slicePart {
 func (c *closing) rolled(a *aggregation, out *result.Writer, of []slicePart, g *roller, at int64, index uint32) error {
 	hash := keyed.Hash(g.key)
 	start, end := int64(math.MaxInt64), int64(math.MinInt64)
-	acc := append(c.acc[:0], a.empty...)
+	acc := c.acc[:0]
+	acc = append(acc, a.empty...)
 	for i := range of {
 		r, found := of[i].table.Find(hash, g.key)
 		if !found {

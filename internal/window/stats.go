@@ -45,8 +45,8 @@ func (e *Engine) measure(c *closing) {
 		}
 		s.Aggregations = append(s.Aggregations, n)
 	}
-	if c.event != watermark.Min && c.now != watermark.Min {
-		s.Lag, s.HasLag = c.now-c.event, true
+	if c.all.event != watermark.Min && c.now != watermark.Min {
+		s.Lag, s.HasLag = c.now-c.all.event, true
 	}
 	e.stats.Store(s)
 }
