@@ -71,6 +71,8 @@ func TestACounterIsTheTotalOfAllWindowsAndAGaugeTheValueOfOne(t *testing.T) {
 		"12:05:00 counter shop.revenue{country=FR} 7 since 12:00:00",
 		"12:02:00 gauge shop.order.max{country=DE} 1",
 	), b.came(), "a total stands still where nothing came; a gauge has no point then")
+	b.event("12:05:30", "view")
+	require.Empty(t, b.came(), "no window has ended since")
 	b.Restart()
 	b.event("12:06:00", "order", "country", "FR", "total", 3.0)
 	b.event("12:07:00", "view")
