@@ -119,7 +119,11 @@ func (x *parquetExporter) build(ctx context.Context, batch event.Batch) (*batchR
 		if when == 0 {
 			when = int64(e.Received)
 		}
-		t := route(l, x.events, e, when)
+		folders := x.events
+		if scope != nil {
+			folders = x.results
+		}
+		t := route(l, folders, e, when)
 		if refused := t.rows.events.Add(e, r.ResourceIndex()); refused != nil {
 			if err := refuse(e, refused); err != nil {
 				return nil, err

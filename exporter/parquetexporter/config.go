@@ -32,6 +32,8 @@ type Config struct {
 	// PartitionBy is the folders of an event's file, by placeholders: {event_name}, {schema}, {tenant}, {date}, {hour}, {year},
 	// {month}, {day}, of the event's time in UTC.
 	PartitionBy string `mapstructure:"partition_by"`
+	// ResultsPartitionBy is that of results, apart from the events that they were made of.
+	ResultsPartitionBy string `mapstructure:"results_partition_by"`
 	// FailedPartitionBy is that of failed events, by the time at which they were received.
 	FailedPartitionBy string `mapstructure:"failed_partition_by"`
 
@@ -109,13 +111,14 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error { return configfields.Unmar
 
 func createDefaultConfig() component.Config {
 	return &Config{
-		S3:                objectstore.NewDefaultConfig().S3,
-		StateStore:        component.MustNewID("state_store"),
-		SchemaRegistry:    component.MustNewID("schema_registry"),
-		PartitionBy:       "event_name={event_name}/date={date}/hour={hour}",
-		FailedPartitionBy: "failed_events/event_name={event_name}/date={date}/hour={hour}",
-		Results:           ResultsConfig{Accept: result.AcceptStages},
-		Staging:           StagingConfig{Directory: "./data/staging", MaxBytes: 10 << 30, SegmentBytes: 64 << 20},
+		S3:                 objectstore.NewDefaultConfig().S3,
+		StateStore:         component.MustNewID("state_store"),
+		SchemaRegistry:     component.MustNewID("schema_registry"),
+		PartitionBy:        "event_name={event_name}/date={date}/hour={hour}",
+		ResultsPartitionBy: "results/event_name={event_name}/date={date}/hour={hour}",
+		FailedPartitionBy:  "failed_events/event_name={event_name}/date={date}/hour={hour}",
+		Results:            ResultsConfig{Accept: result.AcceptStages},
+		Staging:            StagingConfig{Directory: "./data/staging", MaxBytes: 10 << 30, SegmentBytes: 64 << 20},
 		File: FileConfig{
 			MaxAge: 10 * time.Minute, TargetBytes: 128 << 20, RowGroupRows: 1 << 17, RowGroupBytes: 128 << 20, PageBytes: 256 << 10,
 			CompressionLevel: 3, Compatibility: standard, MaxOpen: 1000,
@@ -137,7 +140,7 @@ func (c *Config) destination() *objectstore.Config {
 func (c *Config) Validate() error {
 	errs := []error{c.destination().Validate()}
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for _, t := range []struct{ field, template string }{{"partition_by", c.PartitionBy}, {"failed_partition_by", c.FailedPartitionBy}} {
+	for _, t := range []struct{ field, template string }{{"partition_by", c.PartitionBy}, {"results_partition_by", c.ResultsPartitionBy}, {"failed_partition_by", c.FailedPartitionBy}} {
 		if _, err := parseTemplate(t.template); err != nil {
 			fail("%s: %q %w", t.field, t.template, err)
 		}

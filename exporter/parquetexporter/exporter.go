@@ -46,6 +46,7 @@ type parquetExporter struct {
 	author    string // in the files' metadata
 	createdBy string // so too: program and version, as readers parse it
 	events    *template
+	results   *template
 	failed    *template
 	lock      *os.File
 	worker    *worker
@@ -90,6 +91,9 @@ func (x *parquetExporter) start(ctx context.Context, host component.Host) (err e
 	}
 	if x.events, err = parseTemplate(x.cfg.PartitionBy); err != nil {
 		return fmt.Errorf("partition_by: %w", err)
+	}
+	if x.results, err = parseTemplate(x.cfg.ResultsPartitionBy); err != nil {
+		return fmt.Errorf("results_partition_by: %w", err)
 	}
 	if x.failed, err = parseTemplate(x.cfg.FailedPartitionBy); err != nil {
 		return fmt.Errorf("failed_partition_by: %w", err)

@@ -114,7 +114,7 @@ func (k keptLayout) ready() (*fileLayout, []byte, error) {
 	if have := envelopeOf(k.Kind); !slices.Equal(have, k.Envelope) {
 		return nil, nil, fmt.Errorf("reading a kept layout: %w: it was staged with the columns %q, by another version: let that one finish its files first", errDamaged, k.Envelope)
 	}
-	if k.Kind == parquetfile.KindEvents {
+	if k.Kind != parquetfile.KindFailedEvents {
 		if k.Columns == nil {
 			return nil, nil, fmt.Errorf("reading a kept layout: %s of kind %s has no columns", l.name, k.Kind)
 		}

@@ -38,7 +38,7 @@ func (ls *layouts) ofResult(s *result.Scope) (*fileLayout, error) {
 		}
 	}
 	encoded := typed.Encode()
-	l, err := ls.keep(keptLayout{Kind: parquetfile.KindEvents, Result: s.Table.Name, Columns: &encoded}, &b)
+	l, err := ls.keep(keptLayout{Kind: parquetfile.KindResults, Result: s.Table.Name, Columns: &encoded}, &b)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (h *harness) emit(ordinal uint32, attempt int, ld plog.Logs) error {
 func (h *harness) inLake(sql string) string {
 	h.t.Helper()
 	e := enginetest.Start(h.t, enginetest.WithFileAccess())
-	answer, err := e.Do(context.Background(), strings.ReplaceAll(sql, "LAKE", "file('"+h.cfg.Directory+"/event_name=*/**/*.parquet')"))
+	answer, err := e.Do(context.Background(), strings.ReplaceAll(sql, "LAKE", "file('"+h.cfg.Directory+"/**/*.parquet')"))
 	require.NoError(h.t, err)
 	return strings.TrimSpace(answer)
 }
@@ -101,7 +101,7 @@ func TestResultsAreADatasetWithTheColumnsOfTheirTable(t *testing.T) {
 	for key := range h.files() {
 		keys = append(keys, filepath.Dir(key))
 	}
-	require.Equal(t, []string{"event_name=visit.end/date=2026-01-02/hour=12", "event_name=visit.end/date=2026-01-02/hour=12"}, keys, "of results, and of others")
+	require.Equal(t, []string{"event_name=visit.end/date=2026-01-02/hour=12", "results/event_name=visit.end/date=2026-01-02/hour=12"}, keys, "of results, and of others")
 	require.Equal(t, strings.Join([]string{
 		"acme\tann\t2026-01-02 11:00:00.000000007\t3\t0.5\tfalse\tviewed\t['a','b']\t['/b','/a']\t[2,1]\t{\"event_counts\":{\"x\":2}}\t" + ann + "\ton_time\t0",
 		"acme\tbob\t2026-01-02 11:00:00.000000007\t\\N\t\\N\t\\N\t\\N\t[]\t[]\t[]\t{}\t" + bob + "\ton_time\t1",

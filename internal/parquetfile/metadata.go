@@ -4,7 +4,7 @@ package parquetfile
 
 // Keys of the metadata that the exporter writes into a file's footer and the archive receiver reads there.
 const (
-	// KeyKind is KindEvents or KindFailedEvents.
+	// KeyKind is one of the kinds.
 	KeyKind = "millrace.kind"
 	// KeyDataset is the event's name, as schemas know it, or "failed_events".
 	KeyDataset = "millrace.dataset"
@@ -23,6 +23,7 @@ const (
 const (
 	KindEvents       = "events"
 	KindFailedEvents = "failed_events"
+	KindResults      = "results" // what stages have emitted: read like events
 )
 
 // Layout says which property each typed column holds, so that the event can be read back as it was. Columns that it does

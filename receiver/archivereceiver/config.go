@@ -27,7 +27,7 @@ type Config struct {
 	// Glob is what a file's own name, without folders, has to match.
 	Glob string `mapstructure:"glob"`
 
-	// Kind is events or failed_events: which of the exporter's files are read.
+	// Kind is events, failed_events or results: which of the exporter's files are read.
 	Kind string `mapstructure:"kind"`
 	// From (inclusive) and To (exclusive) select by time: of events by event time, of failed events by the time received.
 	From time.Time `mapstructure:"from"`
@@ -145,7 +145,7 @@ func (c *Config) Validate() error {
 		}
 		fail("%s: %q is unknown: use %s", field, value, strings.Join(of, " or "))
 	}
-	oneOf("kind", c.Kind, parquetfile.KindEvents, parquetfile.KindFailedEvents)
+	oneOf("kind", c.Kind, parquetfile.KindEvents, parquetfile.KindFailedEvents, parquetfile.KindResults)
 	oneOf("clear_schema", c.ClearSchema, clearAuto, clearAlways, clearNever)
 	oneOf("on_finish", c.OnFinish, finishIdle, finishShutdown)
 	if !c.From.IsZero() && !c.To.IsZero() && !c.From.Before(c.To) {

@@ -35,7 +35,7 @@ type fileError struct {
 func (e *fileError) Error() string { return e.text }
 
 // errOtherKind is of a file that the job is not for.
-var errOtherKind = errors.New("the file is of the other kind")
+var errOtherKind = errors.New("the file is of another kind")
 
 func columnType(name string, want string, got *pages.Leaf) error {
 	is := got.Type.Kind.String()

@@ -28,6 +28,9 @@ const lakeMaxAge = "MILLRACE_LAKE_MAX_AGE"
 
 func (i *instance) lake() lake.Directory { return lake.Directory(filepath.Join(i.data, "lake")) }
 
+// eventsOnly keeps sessions out of the lake, for tests that count its rows.
+const eventsOnly = overlay("service::pipelines::logs/lake::processors: []")
+
 // startLake runs an instance whose files are closed after that time.
 func startLake(t *testing.T, maxAge string, overlays ...overlay) *instance {
 	t.Helper()
@@ -58,12 +61,22 @@ func (i *instance) awaitFiles(t *testing.T, lakes ...lake.Directory) {
 func requireLake(t *testing.T, l lake.Directory, r *load.Run) *lake.Contents {
 	t.Helper()
 	contents := lake.Open(l)
-	c, err := load.Compare(r.Manifest(), contents.Rows(t.Context()), load.CompareOptions{Deduplicated: true})
+	results := int64(0)
+	rows := func(yield func(load.Row, error) bool) {
+		for row, err := range contents.Rows(t.Context()) {
+			if row.Name == "session.end" { // what was made of them stands beside them
+				results++
+			} else if !yield(row, err) {
+				return
+			}
+		}
+	}
+	c, err := load.Compare(r.Manifest(), rows, load.CompareOptions{Deduplicated: true})
 	require.NoError(t, err)
 	require.True(t, c.OK(), "%s %v", c.Verdict(), c.Samples)
 	require.NoError(t, contents.CheckCatalogue(t.Context()))
 	require.Empty(t, contents.Faults)
-	require.Equal(t, c.Matched, contents.Count)
+	require.Equal(t, c.Matched, contents.Count-results)
 	require.NotZero(t, contents.Failed)
 	return contents
 }
@@ -87,7 +100,7 @@ print(json.dumps({
 
 func TestTheLakeHasEveryEventOnce(t *testing.T) {
 	t.Parallel()
-	i := startLake(t, "1s")
+	i := startLake(t, "1s", eventsOnly)
 	w := lake.Watch(i.lake(), watchInterval, false)
 	r := newRun(t, i, "lake", 11, 10_000, nil)
 	require.NoError(t, r.Do(context.Background()))
@@ -127,7 +140,7 @@ const watchInterval = 50 * time.Millisecond
 // What is staged waits for its file through a stop and a kill.
 func TestStagedEventsSurviveARestart(t *testing.T) {
 	t.Parallel()
-	i := startLake(t, "1h")
+	i := startLake(t, "1h", eventsOnly)
 	r := newRun(t, i, "staged", 12, 3000, nil)
 	require.NoError(t, r.Do(context.Background()))
 	i.awaitDelivered(t)
@@ -177,7 +190,7 @@ func TestTwoLakesBehindOneLog(t *testing.T) {
 			t.Parallel()
 			base := t.TempDir()
 			dirs := []lake.Directory{lake.Directory(filepath.Join(base, "a")), lake.Directory(filepath.Join(base, "b"))}
-			i := startLake(t, "1s", overlay(fmt.Sprintf(`{exporters: {
+			i := startLake(t, "1s", eventsOnly, overlay(fmt.Sprintf(`{exporters: {
 				parquet/a: {directory: %q, staging: {directory: %q}, file: {max_age: 1s}},
 				parquet/b: {directory: %q, staging: {directory: %q}, file: {max_age: 1s}, partition_by: "tenant={tenant}/date={date}"}},
 				service: {pipelines: {%s}}}`,

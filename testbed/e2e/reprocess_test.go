@@ -137,7 +137,7 @@ func once(rows iter.Seq2[load.Row, error], repaired map[string]bool) iter.Seq2[l
 	seen := map[string]bool{}
 	return func(yield func(load.Row, error) bool) {
 		for row, err := range rows {
-			if row.Failed && (repaired[row.ID] || seen[row.ID]) {
+			if row.Name == "session.end" || row.Failed && (repaired[row.ID] || seen[row.ID]) { // what was made of events stands beside them
 				continue
 			}
 			if row.Failed {

@@ -63,7 +63,7 @@ func visits(rng *rand.Rand, from time.Time, n int) []plog.Logs {
 
 // TestTheQuickstartFindsSessionsAndCountsMinutes compares both tables with what SQL computes of all events, through a crash.
 func TestTheQuickstartFindsSessionsAndCountsMinutes(t *testing.T) {
-	i := start(t, ticksOften)
+	i := startLake(t, "1s", ticksOften)
 	require.Equal(t, "0", i.one(t, "SELECT (SELECT count() FROM sessions) + (SELECT count() FROM events_per_minute)"), "the tables are there from the start")
 	from := time.Now().Add(-6 * time.Hour).Truncate(time.Hour)
 	batches := visits(rand.New(rand.NewPCG(6, 6)), from, 4000)
@@ -128,4 +128,14 @@ func TestTheQuickstartFindsSessionsAndCountsMinutes(t *testing.T) {
 		return len(windows) >= len(minutes)
 	})
 	require.Equal(t, strings.Join(minutes, "\n"), strings.Join(windows, "\n"))
+
+	// The lake has the same sessions, apart from the events.
+	i.awaitFiles(t, i.lake())
+	const inLake = "file('lake/results/event_name=session.end/**/*.parquet')"
+	for _, of := range []string{"count()", "sum(events)", "sum(cityHash64(session_id, toUnixTimestamp64Nano(session_start), toUnixTimestamp64Nano(session_end)))"} {
+		await(t, "the lake to have all sessions", func() bool {
+			return i.one(t, "SELECT (SELECT %s FROM %s WHERE user_id IS NULL OR user_id != 'later') = (SELECT %[1]s FROM sessions WHERE user_id IS NULL OR user_id != 'later')", of, inLake) == "1"
+		})
+	}
+	require.Equal(t, "4001", i.one(t, "SELECT count() FROM file('lake/event_name=*/**/*.parquet')"))
 }

@@ -84,6 +84,7 @@ func (r valueReader) Read(p []byte) (int, error) {
 // file is one that is read as a whole.
 type file struct {
 	pq      *parquet.File
+	kind    string
 	failed  bool
 	log     []parquetfile.LogRange
 	columns []column // by the column's index
@@ -118,8 +119,8 @@ func open(content []byte) (*file, error) {
 		return nil, err
 	}
 	kind, _ := pq.Lookup(parquetfile.KeyKind)
-	f.failed = kind == parquetfile.KindFailedEvents
-	if !f.failed && kind != parquetfile.KindEvents {
+	f.kind, f.failed = kind, kind == parquetfile.KindFailedEvents
+	if !f.failed && kind != parquetfile.KindEvents && kind != parquetfile.KindResults {
 		return nil, fmt.Errorf("its footer speaks of %s %q", parquetfile.KeyKind, kind)
 	}
 	typed := map[string]*parquetfile.LayoutColumn{}
@@ -214,8 +215,8 @@ func (f *file) row(values parquet.Row) (*row, error) {
 		}
 		values = values[n:]
 	}
-	for key := range props { // what Segment's API has around the properties
-		if strings.HasPrefix(key, "segment.") {
+	for key := range props { // what Segment's API has around the properties, and what sessionization keeps of a session's name
+		if strings.HasPrefix(key, "segment.") || key == "session.original_id" {
 			delete(props, key)
 		}
 	}
