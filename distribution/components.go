@@ -12,11 +12,13 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	otelconftelemetry "go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 	eventlogconnector "github.com/millrace/millrace/connector/eventlogconnector"
+	windowmetricsconnector "github.com/millrace/millrace/connector/windowmetricsconnector"
 	clickhouseeventsexporter "github.com/millrace/millrace/exporter/clickhouseeventsexporter"
 	parquetexporter "github.com/millrace/millrace/exporter/parquetexporter"
 	debugexporter "go.opentelemetry.io/collector/exporter/debugexporter"
 	nopexporter "go.opentelemetry.io/collector/exporter/nopexporter"
 	otlpexporter "go.opentelemetry.io/collector/exporter/otlpexporter"
+	otlphttpexporter "go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	kafkaexporter "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter"
 	clickhouseengineextension "github.com/millrace/millrace/extension/clickhouseengineextension"
 	keystoreextension "github.com/millrace/millrace/extension/keystoreextension"
@@ -94,6 +96,7 @@ func components() (otelcol.Factories, error) {
 		debugexporter.NewFactory(),
 		nopexporter.NewFactory(),
 		otlpexporter.NewFactory(),
+		otlphttpexporter.NewFactory(),
 		kafkaexporter.NewFactory(),
 	)
 	if err != nil {
@@ -105,6 +108,7 @@ func components() (otelcol.Factories, error) {
 		debugexporter.NewFactory().Type(): "go.opentelemetry.io/collector/exporter/debugexporter v0.158.0",
 		nopexporter.NewFactory().Type(): "go.opentelemetry.io/collector/exporter/nopexporter v0.158.0",
 		otlpexporter.NewFactory().Type(): "go.opentelemetry.io/collector/exporter/otlpexporter v0.158.0",
+		otlphttpexporter.NewFactory().Type(): "go.opentelemetry.io/collector/exporter/otlphttpexporter v0.158.0",
 		kafkaexporter.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter v0.158.0",
 	})
 
@@ -128,12 +132,14 @@ func components() (otelcol.Factories, error) {
 
 	factories.Connectors, err = otelcol.MakeFactoryMap[connector.Factory](
 		eventlogconnector.NewFactory(),
+		windowmetricsconnector.NewFactory(),
 	)
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
 	factories.ConnectorModules = makeModulesMap(factories.Connectors, map[component.Type]string{
 		eventlogconnector.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
+		windowmetricsconnector.NewFactory().Type(): "github.com/millrace/millrace v0.1.0",
 	})
 
 	return factories, nil
