@@ -29,14 +29,16 @@ func Fields(l *Layout) []Field {
 
 // Names of fields that others ask for.
 const (
-	EventID      = "event_id"
-	EventName    = "event_name"
-	EventTime    = "event_time"
-	ReceivedTime = "received_time"
-	TenantID     = "tenant_id"
-	Resource     = "resource"
-	Properties   = "properties"
-	Raw          = "raw"
+	EventID        = "event_id"
+	SessionOrdinal = "session_ordinal"
+	Late           = "late"
+	EventName      = "event_name"
+	EventTime      = "event_time"
+	ReceivedTime   = "received_time"
+	TenantID       = "tenant_id"
+	Resource       = "resource"
+	Properties     = "properties"
+	Raw            = "raw"
 )
 
 var (
@@ -54,8 +56,8 @@ var Envelope = []Field{
 	{Name: "user_id", Type: text, Nullable: true},
 	{Name: "anonymous_id", Type: text, Nullable: true},
 	{Name: "session_id", Type: text, Nullable: true},
-	{Name: "session_ordinal", Type: schema.Type{Kind: schema.UInt32}, Nullable: true}, // as sessionization numbers the session's events
-	{Name: "late", Type: schema.Type{Kind: schema.Bool}},                              // for any session or window
+	{Name: SessionOrdinal, Type: schema.Type{Kind: schema.UInt32}, Nullable: true}, // as sessionization numbers the session's events
+	{Name: Late, Type: schema.Type{Kind: schema.Bool}},                             // for any session or window
 	{Name: TenantID, Type: low},
 	{Name: "source", Type: low},
 	{Name: "schema_name", Type: low},

@@ -199,6 +199,16 @@ func (d Restored) Done() { d.r.width = d.lr.Attributes().Len() }
 // SetPreviousSessionID sets the session before.
 func (d Restored) SetPreviousSessionID(s string) { d.put(keyPreviousSession, s) }
 
+// SetSession sets what sessionization had annotated: the event's number in its session, 0 for none, and that it came too late.
+func (d Restored) SetSession(ordinal int64, late bool) {
+	if ordinal > 0 {
+		d.lr.Attributes().PutInt(KeySessionOrdinal, ordinal)
+	}
+	if late {
+		d.lr.Attributes().PutBool(KeyLate, true)
+	}
+}
+
 // SetSchema is Draft's, unless the Restorer drops schemas.
 func (d Restored) SetSchema(subject, version string) {
 	if !d.r.DropSchema {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/internal/columns"
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/internal/parquetfile"
 	"github.com/millrace/millrace/receiver/archivereceiver/internal/pages"
@@ -56,7 +57,7 @@ type fileMap struct {
 	// Indexes in use, or none. The texts stand where there is no column.
 	id, name, user, anonymous, session, tenant, source, schema, version textField
 	time, received                                                      timeField
-	trace, span, resource, properties, raw, stage                       int
+	trace, span, resource, properties, raw, stage, ordinal, late        int
 	tree                                                                *node // of typed properties
 
 	selection *selection
@@ -201,7 +202,7 @@ func (b *mapBuilder) envelope(texts map[string]*textField) error {
 		}
 		f.column = at
 	}
-	b.trace, b.span, b.resource, b.properties, b.raw, b.stage = none, none, none, none, none, none
+	b.trace, b.span, b.resource, b.properties, b.raw, b.stage, b.ordinal, b.late = none, none, none, none, none, none, none, none
 	return nil
 }
 
@@ -237,6 +238,12 @@ func (b *mapBuilder) events(layoutText string) error {
 		return err
 	}
 	b.when = &b.time
+	if b.ordinal, err = b.one(columns.SessionOrdinal, "number", isAny, true); err != nil { // files from before have none
+		return err
+	}
+	if b.late, err = b.one(columns.Late, "boolean", isAny, true); err != nil {
+		return err
+	}
 	err = b.optional(map[string]*int{"trace_id": &b.trace, "span_id": &b.span, "resource": &b.resource, "properties": &b.properties})
 	if err != nil || layoutText == "" {
 		return err
@@ -315,7 +322,7 @@ func (b *mapBuilder) place(path []string, each, leaf int, versions bool) error {
 // foreign maps a file that the exporter did not write.
 func (b *mapBuilder) foreign(c *MappingConfig) error {
 	named := map[string]bool{}
-	b.trace, b.span, b.resource, b.properties, b.raw, b.stage = none, none, none, none, none, none
+	b.trace, b.span, b.resource, b.properties, b.raw, b.stage, b.ordinal, b.late = none, none, none, none, none, none, none, none
 	fields := []*textField{&b.name, &b.id, &b.user, &b.anonymous, &b.session, &b.tenant, &b.source, &b.schema, &b.version}
 	for i, f := range c.fields() { // in the same order
 		*fields[i] = textField{none, f.field.Value}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -173,6 +174,8 @@ func (m *fileMap) restore(r *event.Restorer, cols []column, at rowPlace, raw *[]
 	d.SetUserID(m.text(cols, m.user))
 	d.SetAnonymousID(m.text(cols, m.anonymous))
 	d.SetSessionID(m.text(cols, m.session))
+	ordinal, _ := strconv.ParseInt(m.columnText(cols, m.ordinal), 10, 64) // NULL is none
+	d.SetSession(ordinal, m.columnText(cols, m.late) == "true")
 	d.SetSchema(m.text(cols, m.schema), m.text(cols, m.version))
 	if d.SetTraceID(m.columnText(cols, m.trace)) != nil || d.SetSpanID(m.columnText(cols, m.span)) != nil {
 		d.Discard()
