@@ -47,6 +47,7 @@ type closing struct {
 	looked    []*aggregation // whose changed slices were all looked at
 	dropped   map[string]int64
 	nextEarly int64
+	waits     bool // changed windows have early panes to come
 }
 
 // watermarks are the least ones of several inputs.
@@ -111,6 +112,7 @@ func (e *Engine) Checkpoint(w delivery.CheckpointWriter) error {
 		emitted = min(emitted, least)
 	}
 	c.finish(max(emitted, c.notes.Emitted))
+	c.notes.Now = c.now
 	if b := c.notes.bytes(); !bytes.Equal(b, e.space.Meta(e.shared())) {
 		e.space.SetMeta(e.shared(), b)
 	}
@@ -135,7 +137,7 @@ func (e *Engine) Committed() {
 	e.retired, e.unknown, e.recheck = nil, nil, false
 	e.changed.Store(false)
 	e.forget(c.looked)
-	e.more.Store(c.full)
+	e.more.Store(c.full || c.waits)
 	e.due.Store(watermark.Min)
 	if c.nextEarly != math.MaxInt64 {
 		e.due.Store(c.nextEarly)
@@ -279,6 +281,7 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 	w := c.watermark(a)
 	lateness := c.e.lateness(a)
 	early := c.earlyDue(a, n)
+	c.waits = c.waits || a.early > 0 && !early && c.touchedAny(a)
 	if w == watermark.Min && !early {
 		return watermark.Min, nil
 	}
@@ -355,12 +358,13 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 	return min(w, closed) - lateness, nil
 }
 
-// earlyDue says whether early panes are due, and takes note that they were emitted.
+// earlyDue says whether early panes are due, and takes note that they were emitted. When time has stood still since the last checkpoint they are
+// due too: nobody knows when it goes on.
 func (c *closing) earlyDue(a *aggregation, n *aggregationNotes) bool {
 	if a.early == 0 || c.now == watermark.Min {
 		return false
 	}
-	is := n.Early == watermark.Min || c.now-n.Early >= a.early
+	is := n.Early == watermark.Min || c.now-n.Early >= a.early || c.now == c.notes.Now
 	if is {
 		n.Early = c.now
 	}
@@ -408,6 +412,19 @@ func (c *closing) touched(a *aggregation, of []int64) bool {
 			if _, ok := p.aggs[n].touched[s]; ok {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// touchedAny says whether any slice has.
+func (c *closing) touchedAny(a *aggregation) bool {
+	n := slices.Index(c.e.plan.aggs, a)
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	for _, p := range c.e.parts {
+		if len(p.aggs[n].touched) > 0 {
+			return true
 		}
 	}
 	return false

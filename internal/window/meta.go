@@ -18,6 +18,8 @@ import (
 type notes struct {
 	// Emitted is the watermark of the last outbox batch.
 	Emitted int64 `json:"emitted"`
+	// Now is the latest processing time of any input, as of the last checkpoint.
+	Now int64 `json:"now,omitempty"`
 	// Stages before this one, by the number of their partition. A stage that is gone keeps its place.
 	Stages []string `json:"stages,omitempty"`
 	// Aggregations that have made state.
