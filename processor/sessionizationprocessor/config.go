@@ -105,7 +105,6 @@ func createDefaultConfig() component.Config {
 	return &Config{
 		Key:                   []string{event.FieldTenant, event.FieldUser + "|" + event.FieldAnonymous},
 		Gap:                   30 * time.Minute,
-		MaxDuration:           24 * time.Hour,
 		MaxOutOfOrderness:     time.Minute,
 		MaxFutureSkew:         10 * time.Minute,
 		ProducerSessions:      producerKeep,
