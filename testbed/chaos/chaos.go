@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/testbed/load"
 )
 
@@ -29,6 +30,7 @@ type PhaseReport struct {
 	Serve   []time.Duration // of every restart: from the launch until every door is open
 	Took    time.Duration
 	Outcome
+	Results *Results // where sessions and windows were held against those of an undisturbed run
 }
 
 // Fault is one way to break something, and how often it was done.
@@ -55,9 +57,9 @@ func (p *PhaseReport) Kills() (n int) {
 	return n
 }
 
-// OK says that nothing was lost, duplicated or altered, and that every fail point was hit.
+// OK says that nothing was lost, duplicated or altered, that results are those of an undisturbed run, and that every fail point was hit.
 func (r *Report) OK() bool {
-	return len(r.NeverHit) == 0 && !slices.ContainsFunc(r.Phases, func(p *PhaseReport) bool { return !p.Outcome.OK() })
+	return len(r.NeverHit) == 0 && !slices.ContainsFunc(r.Phases, func(p *PhaseReport) bool { return !p.Outcome.OK() || !p.Results.OK() })
 }
 
 // phase is one under way.
@@ -106,9 +108,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return r, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if slices.Contains(o.Phases, PhaseKills) || slices.Contains(o.Phases, PhaseKillsChild) {
+	all := slices.Contains(o.Phases, PhaseKills) || slices.Contains(o.Phases, PhaseKillsChild)
+	if all || slices.Contains(o.Phases, PhaseResults) {
 		for _, s := range o.Steps {
-			if !steps[s] {
+			if !steps[s] && (all || s != failpoint.SegmentRemoved) {
 				r.NeverHit = append(r.NeverHit, s)
 			}
 		}
@@ -126,6 +129,8 @@ func (p *phase) carryOut(ctx context.Context, name string) error {
 			n = p.o.Kills
 		}
 		return p.kills(ctx, Spec{Apart: true}, n)
+	case PhaseResults:
+		return p.kills(ctx, Spec{Apart: true, Compared: true}, p.o.Kills)
 	case PhaseEngine:
 		return p.engineKills(ctx, max(3, p.o.Kills/10))
 	case PhaseDisk:
@@ -197,6 +202,9 @@ func (p *phase) close(ctx context.Context, err error) error {
 	if err == nil {
 		p.say("waiting until all is delivered")
 		p.report.Outcome, err = p.t.finish(ctx)
+		if err == nil && p.w.spec.Compared {
+			p.report.Results, err = p.t.compareResults(ctx, p.say)
+		}
 	} else if p.t != nil {
 		err = errors.Join(err, p.t.abandon())
 	}

@@ -2,7 +2,10 @@
 
 package chaos
 
-import "fmt"
+import (
+	_ "embed"
+	"fmt"
+)
 
 // common is merged over the quickstart: numbers so small that everything happens often.
 const common = `{
@@ -38,6 +41,28 @@ const bucket = `{exporters: {parquet: {directory: "", s3: {
 // lakeApart has the lake and what is staged on disks of their own.
 const lakeApart = `{exporters: {parquet: {directory: %q, staging: {directory: %q}}}}`
 
+// stateful has sessions and windows of every kind, where the results are held against those of an undisturbed run.
+//
+//go:embed stateful.yaml
+var stateful string
+
+// kept has the log keep all of a run, for the undisturbed one. Ticks come within the pauses that a restart makes.
+const kept = `{connectors: {event_log: {max_bytes: 4294967296, retention: {age: 24h, bytes: 4294967296}, tick_interval: 300ms}}}`
+
+// atRest has the log write nothing by itself: no tick, so that it stays what it is.
+const atRest = `{connectors: {event_log: {tick_interval: 24h, idle_timeout: 0s}}}`
+
+// undisturbed makes other deliveries and checkpoints of a copy of the log, with a state store of its own, into another database.
+const undisturbed = `{
+  connectors: {event_log: {delivery: {max_events: 3500, max_wait: 250ms}, checkpoint_interval: 1700ms, accept_state_store: %q}},
+  exporters: {clickhouse_events: {database: ` + referenceDatabase + `}}}`
+
+// How much memory sessions and windows may take, by MILLRACE_TEST_MEMORY: the least that can be configured, and the default.
+const (
+	littleMemory = "1048576"
+	plentyMemory = "536870912"
+)
+
 // overlays for a world.
 func (w *World) overlays() []string {
 	table := ""
@@ -51,6 +76,9 @@ func (w *World) overlays() []string {
 	out := []string{fmt.Sprintf(common, w.spec.MinFree, timeout, table)}
 	if w.spec.Apart {
 		out = append(out, apart)
+	}
+	if w.spec.Compared {
+		out = append(out, stateful, kept)
 	}
 	return append(append(out, w.spec.Overlays...), w.o.overlays...)
 }

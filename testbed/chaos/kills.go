@@ -66,7 +66,11 @@ const stepPatience = 40 * time.Second
 func (p *phase) kills(ctx context.Context, spec Spec, n int) (err error) {
 	defer func() { err = p.close(ctx, err) }()
 	r := p.o.random(p.report.Phase)
-	todo := plan(r, n, p.o.Steps)
+	steps := p.o.Steps
+	if spec.Compared { // its log keeps everything
+		steps = slices.DeleteFunc(slices.Clone(steps), func(s string) bool { return s == failpoint.SegmentRemoved })
+	}
+	todo := plan(r, n, steps)
 	if p.o.soon {
 		for i := range todo {
 			todo[i].count = (todo[i].count + 3) / 4

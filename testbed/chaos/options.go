@@ -47,6 +47,7 @@ type Progress struct {
 const (
 	PhaseKillsChild = "kills, engine as child"
 	PhaseKills      = "kills, engine apart"
+	PhaseResults    = "kills, sessions and windows"
 	PhaseEngine     = "engine killed"
 	PhaseDisk       = "disk full"
 	PhaseLakeDisk   = "lake's disk full"
@@ -56,7 +57,7 @@ const (
 )
 
 // AllPhases in their order.
-var AllPhases = []string{PhaseKillsChild, PhaseKills, PhaseEngine, PhaseDisk, PhaseLakeDisk, PhaseStore, PhaseTail, PhaseFreeze}
+var AllPhases = []string{PhaseKillsChild, PhaseKills, PhaseResults, PhaseEngine, PhaseDisk, PhaseLakeDisk, PhaseStore, PhaseTail, PhaseFreeze}
 
 func (o *Options) setDefaults() {
 	if o.Phases == nil {
@@ -114,6 +115,15 @@ func (o *Options) random(phase string) *rand.Rand {
 // between draws a duration.
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)+1))
+}
+
+// millionEvents is how much event time they take: as fast as it passes here, sessions and windows are over soon.
+func (o *Options) millionEvents() time.Duration {
+	faster := 20.0
+	if o.soon {
+		faster = 40
+	}
+	return time.Duration(faster * 1e6 / o.Rate * float64(time.Second))
 }
 
 // poisonInterval is the time between two events that ClickHouse refuses: each costs some twenty INSERTs until it is found.

@@ -111,9 +111,15 @@ func (r *Report) Print(out *term.Out) {
 		columns = append(columns, term.Column{Name: name, Right: true})
 	}
 	out.Table("  ", columns, lakes)
+	r.printResults(out)
 	for _, p := range r.Phases {
 		for _, s := range append(p.Samples, p.Lake.Samples...) {
 			out.Printf("  %s: %s\n", p.Phase, s)
+		}
+		if p.Results != nil {
+			for _, s := range p.Results.Samples {
+				out.Printf("  %s: %s\n", p.Phase, s)
+			}
 		}
 		if p.Skipped != "" {
 			out.Printf("\n  %s\n", out.Bad("SKIPPED: "+p.Phase+": "+p.Skipped))
@@ -122,6 +128,28 @@ func (r *Report) Print(out *term.Out) {
 	if len(r.NeverHit) > 0 {
 		out.Printf("\n  %s\n", out.Bad(fmt.Sprintf("never hit: %q", r.NeverHit)))
 	}
+}
+
+// printResults writes what came of comparing results, where that was done.
+func (r *Report) printResults(out *term.Out) {
+	var rows [][]string
+	var sum Results
+	for _, p := range r.Phases {
+		if p.Results != nil {
+			sum.add(p.Results)
+			rows = append(rows, append([]string{p.Phase}, p.Results.numbers()...))
+		}
+	}
+	if rows == nil {
+		return
+	}
+	rows = append(rows, append([]string{"all"}, sum.numbers()...))
+	columns := []term.Column{{Name: "against an undisturbed run, in phase"}}
+	for _, name := range resultNumbers {
+		columns = append(columns, term.Column{Name: name, Right: true})
+	}
+	out.Printf("\n")
+	out.Table("  ", columns, rows)
 }
 
 // order is that of faults in tables: as an event passes the steps, then the rest as it came.
@@ -145,7 +173,11 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	for _, name := range lakeNumbers {
 		rows[0] = append(rows[0], "lake_"+strings.ReplaceAll(name, " ", "_"))
 	}
-	blank := slices.Repeat([]string{""}, len(lakeNumbers))
+	for _, name := range resultNumbers {
+		rows[0] = append(rows[0], "results_"+strings.ReplaceAll(name, " ", "_"))
+	}
+	none := slices.Repeat([]string{""}, len(resultNumbers))
+	blank := slices.Repeat([]string{""}, len(lakeNumbers)+len(resultNumbers))
 	order := r.order()
 	for _, p := range r.Phases {
 		if p.Skipped != "" {
@@ -163,7 +195,11 @@ func (r *Report) WriteCSV(w io.Writer) error {
 			p.Phase, "all", strconv.Itoa(p.Kills()), seconds(p.MedianServe()), seconds(p.MaxServe()), number(p.Events), number(p.Retries),
 			number(p.Lost), number(p.Duplicated), number(p.Altered),
 		})
-		rows[len(rows)-1] = append(rows[len(rows)-1], p.Lake.numbers()...)
+		results := none
+		if p.Results != nil {
+			results = p.Results.numbers()
+		}
+		rows[len(rows)-1] = slices.Concat(rows[len(rows)-1], p.Lake.numbers(), results)
 	}
 	if err := out.WriteAll(rows); err != nil {
 		return fmt.Errorf("writing the record: %w", err)

@@ -36,8 +36,15 @@ type traffic struct {
 	cancel   context.CancelFunc
 }
 
+// maxDisorder is how far apart in event time senders get: some twenty seconds of it pass in one. Half of what sessions and windows allow,
+// so that what comes too late is what the generator holds back, and what waited for a long outage.
+const maxDisorder = time.Minute
+
 // poisonName is what the table is told to refuse.
 const poisonName = "chaos_poison"
+
+// poisonUser begins the IDs of the users of such events.
+const poisonUser = "poison-"
 
 // startTraffic begins to send. The collector must have made its tables.
 func startTraffic(ctx context.Context, w *World, seed uint64) (*traffic, error) {
@@ -47,14 +54,15 @@ func startTraffic(ctx context.Context, w *World, seed uint64) (*traffic, error) 
 	}
 	run, err := load.NewRun(load.RunConfig{
 		Generator: load.GeneratorConfig{
-			Seed: seed, End: time.Now().Truncate(time.Minute), Span: time.Hour, Users: 5000,
+			// Days ago: however long it goes on, no event is of the future, and what ends the stream is the youngest by far.
+			Seed: seed, End: time.Now().AddDate(0, 0, -10).Truncate(time.Minute), Span: w.o.millionEvents(), Users: 5000,
 			Paths: [3]float64{load.OTLPGRPC: 4, load.OTLPHTTP: 3, load.Segment: 3}, Late: 0.02, Duplicates: 0.02, Bad: 0.02,
 		},
 		Targets: load.Targets{
 			OTLPGRPC: w.env[otlpGRPC], OTLPHTTP: "http://" + w.env[otlpHTTP], Segment: "http://" + w.env[segmentAPI],
 			SegmentKeys: load.QuickstartSegmentKeys(), Timeout: senderTimeout,
 		},
-		Rate: w.o.Rate, Duration: 24 * time.Hour, Batch: 100, SegmentBatch: 50, Record: true,
+		Rate: w.o.Rate, Duration: 24 * time.Hour, Batch: 100, SegmentBatch: 50, MaxDisorder: maxDisorder, Record: true,
 	})
 	if err != nil {
 		return nil, err
@@ -70,23 +78,14 @@ func (t *traffic) poisonID(n int64) string { return fmt.Sprintf("poison-%d-%d", 
 
 func (t *traffic) sendPoison(ctx context.Context) {
 	client := &http.Client{Timeout: senderTimeout}
-	for n := int64(0); ; n++ {
-		ld := plog.NewLogs()
-		lr := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
-		lr.SetEventName(poisonName)
-		lr.SetTimestamp(pcommon.NewTimestampFromTime(time.Now()))
-		lr.Attributes().PutStr("log.record.uid", t.poisonID(n))
-		lr.Attributes().PutStr("user.id", fmt.Sprint("u", n))
-		body, err := plogotlp.NewExportRequestFromLogs(ld).MarshalProto()
-		if err != nil {
-			panic(err) // it was made above
-		}
-		for !t.post(ctx, client, body) {
-			if pause(ctx, 100*time.Millisecond) != nil {
+	for n := int64(0); ; {
+		if at := t.run.Stats().EventTime; !at.IsZero() { // among the others: what is as of now would make all of them late
+			if t.send(ctx, client, poisonName, at, [][2]string{{t.poisonID(n), fmt.Sprint(poisonUser, n%2)}}) != nil {
 				return
 			}
+			n++
+			t.poisoned.Add(1)
 		}
-		t.poisoned.Add(1)
 		select {
 		case <-t.stop:
 			return
@@ -95,6 +94,29 @@ func (t *traffic) sendPoison(ctx context.Context) {
 		case <-time.After(t.w.o.poisonInterval()):
 		}
 	}
+}
+
+// send sends events, each an ID and a user, until they are acknowledged.
+func (t *traffic) send(ctx context.Context, client *http.Client, name string, at time.Time, events [][2]string) error {
+	ld := plog.NewLogs()
+	records := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
+	for _, e := range events {
+		lr := records.AppendEmpty()
+		lr.SetEventName(name)
+		lr.SetTimestamp(pcommon.NewTimestampFromTime(at))
+		lr.Attributes().PutStr("log.record.uid", e[0])
+		lr.Attributes().PutStr("user.id", e[1])
+	}
+	body, err := plogotlp.NewExportRequestFromLogs(ld).MarshalProto()
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", name, err)
+	}
+	for !t.post(ctx, client, body) {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *traffic) post(ctx context.Context, client *http.Client, body []byte) bool {

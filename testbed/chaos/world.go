@@ -38,6 +38,8 @@ type Spec struct {
 	InsertTimeout string
 	// Lake is where the files of the lake lie; nil is a directory among the data.
 	Lake lake.Source
+	// Compared has sessions and windows of many kinds, a log that keeps everything, and another run over it at the end. ClickHouse is apart.
+	Compared bool
 	// Overlays are merged over the configuration, as YAML.
 	Overlays []string
 }
@@ -72,6 +74,7 @@ const (
 	clickHouseHTTP = "MILLRACE_CLICKHOUSE_HTTP"
 	metrics        = "MILLRACE_METRICS"
 	admin          = "MILLRACE_TEST_ADMIN"
+	memory         = "MILLRACE_TEST_MEMORY"
 )
 
 var (
@@ -100,6 +103,7 @@ func newWorld(ctx context.Context, o *Options, name string, spec Spec) (_ *World
 	}
 	w.env = map[string]string{
 		"MILLRACE_DATA_DIR": w.data, "MILLRACE_SCHEMA_DIR": filepath.Join(o.Root, "configs", "schemas"), "MILLRACE_LAKE_MAX_AGE": lakeMaxAge,
+		memory: littleMemory,
 	}
 	for i, p := range places {
 		w.env[p] = addrs[i]
@@ -145,10 +149,15 @@ func (w *World) StartEngine(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("writing down what ClickHouse says: %w", err)
 	}
+	var readable []string
+	if w.spec.Compared {
+		readable = []string{filepath.Join(w.data, "lake")}
+	}
 	w.engine = clickhouseengine.New(clickhouseengine.Options{
 		Logger:  log,
 		DataDir: filepath.Join(w.dir, "clickhouse"), TCPAddr: w.behind, HTTPAddr: w.env[clickHouseHTTP],
-		Databases: []string{"analytics"}, Users: []clickhouseengine.User{{Name: clickhouseengine.InternalUser}},
+		Databases: []string{"analytics", referenceDatabase}, Users: []clickhouseengine.User{{Name: clickhouseengine.InternalUser}},
+		Readable: readable,
 	})
 	if err := w.engine.Start(ctx); err != nil {
 		w.engine = nil

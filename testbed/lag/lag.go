@@ -149,6 +149,15 @@ func Records(ctx context.Context, admin string) ([]uint64, error) {
 	return n, err
 }
 
+// Consumers returns the names of the log's consumers.
+func Consumers(ctx context.Context, admin string) (names []string, err error) {
+	s, err := positions(ctx, admin)
+	for _, c := range s.Consumers {
+		names = append(names, c.Consumer)
+	}
+	return names, err
+}
+
 // Behind returns how many of the log's records a consumer has not been given yet.
 func Behind(ctx context.Context, admin, consumer string) (n uint64, err error) {
 	s, err := positions(ctx, admin)

@@ -95,11 +95,8 @@ func (c *Contents) file(key string, content []byte, yield func(load.Row, error) 
 		return true
 	}
 	facts := &fileFacts{
-		bytes: int64(len(content)), rowGroups: len(f.pq.RowGroups()), kind: parquetfile.KindEvents, log: f.log,
+		bytes: int64(len(content)), rowGroups: len(f.pq.RowGroups()), kind: f.kind, log: f.log,
 		event: [2]int64{1<<63 - 1, -1 << 63}, received: [2]int64{1<<63 - 1, -1 << 63},
-	}
-	if f.failed {
-		facts.kind = parquetfile.KindFailedEvents
 	}
 	c.files[key] = facts
 	c.Files++
@@ -235,8 +232,9 @@ func (c *Contents) line(key string, l *Line) {
 	}
 }
 
+// sorted is in one order; results, which are of no range of the log, have none.
 func sorted(log []parquetfile.LogRange) []parquetfile.LogRange {
-	log = slices.Clone(log)
+	log = append([]parquetfile.LogRange{}, log...)
 	slices.SortFunc(log, func(a, b parquetfile.LogRange) int {
 		return cmp.Or(strings.Compare(a.Incarnation+a.Pipeline, b.Incarnation+b.Pipeline), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Partition, b.Partition))
 	})
