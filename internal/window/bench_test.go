@@ -43,8 +43,8 @@ func newBenchEngine(b testing.TB, definitions ...Definition) *Engine {
 	return e
 }
 
-// benchEvents are n events of 20 attributes within a second, with a user of so many.
-func benchEvents(n, users int, from int64, rng *rand.Rand) plog.Logs {
+// benchEvents are n events within a second, with a user of so many, and more attributes.
+func benchEvents(n, users, more int, from int64, rng *rand.Rand) plog.Logs {
 	ld := plog.NewLogs()
 	rl := ld.ResourceLogs().AppendEmpty()
 	rl.Resource().Attributes().PutStr("service.name", "shop")
@@ -58,37 +58,44 @@ func benchEvents(n, users int, from int64, rng *rand.Rand) plog.Logs {
 		a.PutStr("log.record.uid", fmt.Sprintf("%032x", rng.Uint64()))
 		a.PutStr("user.id", fmt.Sprintf("user-%08d", rng.IntN(users)))
 		a.PutDouble("amount", float64(rng.IntN(10000))/100)
-		for k := range 17 {
+		for k := range more {
 			a.PutStr(fmt.Sprintf("property_%d", k), fmt.Sprintf("value %d of it", rng.IntN(100)))
 		}
 	}
 	return ld
 }
 
-func benchApply(b *testing.B, raw bool, users int, definitions ...Definition) {
+// benchApply counts deliveries of events of 20 attributes, or of 3.
+func benchApply(b *testing.B, raw bool, users, more int, definitions ...Definition) {
 	b.Helper()
-	const size = 20_000
+	const size, batches = 20_000, 10
 	rng := rand.New(rand.NewPCG(1, 2))
 	from := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC).UnixNano()
-	ld := benchEvents(size, users, from, rng)
-	otlp, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
-	require.NoError(b, err)
+	var lds []plog.Logs
+	var chunks [][]event.Chunk
+	for range batches {
+		ld := benchEvents(size, users, more, from, rng)
+		otlp, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+		require.NoError(b, err)
+		lds, chunks = append(lds, ld), append(chunks, []event.Chunk{{OTLP: otlp, To: size}})
+	}
 	e := newBenchEngine(b, definitions...)
-	run := []delivery.Run{{Records: size, Appended: from}}
 	i := uint64(0)
 	apply := func() {
-		batch := event.FromLogs(ld)
+		batch := event.FromLogs(lds[i%batches])
 		if raw {
-			batch = event.FromBytes([]event.Chunk{{OTLP: otlp, To: size}})
+			batch = event.FromBytes(chunks[i%batches])
 		}
-		d := delivery.New(delivery.Identity{First: i}, 1, coordinator{})
-		d.Runs = run
-		i += size
+		d := delivery.New(delivery.Identity{First: i * size}, 1, coordinator{})
+		d.Runs = []delivery.Run{{Records: size, Appended: from, Ends: true}}
+		i++
 		_, err := e.Apply(d, batch)
 		require.NoError(b, err)
 		d.Publish()
 	}
-	apply()
+	for range batches {
+		apply()
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		apply()
@@ -103,14 +110,16 @@ var countPerUser = Definition{
 
 func BenchmarkCountByKey(b *testing.B) {
 	for _, users := range []int{10, 100_000, 1_000_000} {
-		for _, raw := range []bool{true, false} {
-			b.Run(fmt.Sprintf("users=%d/raw=%v", users, raw), func(b *testing.B) { benchApply(b, raw, users, countPerUser) })
+		for _, more := range []int{0, 17} {
+			for _, raw := range []bool{true, false} {
+				b.Run(fmt.Sprintf("users=%d/attributes=%d/raw=%v", users, 3+more, raw), func(b *testing.B) { benchApply(b, raw, users, more, countPerUser) })
+			}
 		}
 	}
 }
 
 func BenchmarkTwoAggregations(b *testing.B) {
-	benchApply(b, true, 100_000, Definition{
+	benchApply(b, true, 100_000, 17, Definition{
 		Name: "per_minute", Window: Window{Type: Tumbling, Size: time.Minute}, GroupBy: []Group{{Field: "event.name"}},
 		Values: []Value{{Function: "count", As: "events"}, {Function: "count_distinct", Field: "user.id|enduser.pseudo.id", As: "users"}},
 	}, Definition{
@@ -120,7 +129,7 @@ func BenchmarkTwoAggregations(b *testing.B) {
 }
 
 func BenchmarkSessions(b *testing.B) {
-	benchApply(b, true, 100_000, Definition{
+	benchApply(b, true, 100_000, 17, Definition{
 		Name: "sessions", Window: Window{Type: Session, Gap: time.Minute}, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000,
 		Values: []Value{{Function: "count", As: "events"}},
 	})
@@ -149,13 +158,13 @@ func BenchmarkClose(b *testing.B) {
 			e := newBenchEngine(b, Definition{Name: "per_user", Window: c.window, GroupBy: []Group{{Field: "user.id"}}, CardinalityLimit: 1_000_000})
 			from := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC).UnixNano()
 			rng := rand.New(rand.NewPCG(1, 2))
-			ld := benchEvents(size, users, from, rng)
+			ld := benchEvents(size, users, 17, from, rng)
 			i, events, rows := uint64(0), 0, 0
 			var spent time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
 				d := delivery.New(delivery.Identity{First: i}, 1, coordinator{})
-				d.Runs = []delivery.Run{{Records: size, Appended: from + int64(i)/size*int64(time.Second)}}
+				d.Runs = []delivery.Run{{Records: size, Appended: from + int64(i)/size*int64(time.Second), Ends: true}}
 				for _, lr := range ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
 					lr.SetTimestamp(lr.Timestamp() + pcommon.Timestamp(time.Second))
 				}
