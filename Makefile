@@ -115,6 +115,10 @@ bench-nexmark: build engine ## Measure Nexmark's Q5 and Q11 on a log of BENCH_NE
 	@CGO_ENABLED=0 go build -o bin/nexmark ./testbed/cmd/nexmark
 	@bin/nexmark bench -write docs/benchmarks/nexmark.csv
 
+.PHONY: bench-sessions
+bench-sessions: ## Measure sessions alone: events a second, memory a visitor, recovery (two minutes)
+	@go test ./internal/session -run '^TestAVisitorTakesLittleMemory$$' -bench 'Apply|Recovery' -benchtime 3s -v | grep -v "^=== RUN\|^goos\|^goarch"
+
 .PHONY: bench-memory
 bench-memory: ## Send 10 million events and write how much memory that took (five minutes)
 	@scripts/bench.sh -only memory -write docs/benchmarks.md
