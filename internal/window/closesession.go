@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/millrace/millrace/internal/keyed"
@@ -43,6 +44,9 @@ func (c *closing) closeSessions(a *aggregation, f *found, w int64, retired bool)
 			continue
 		}
 		t.table.Due(w, func(r keyed.Ref) int64 {
+			if due := c.earliestDue(a, t.table.Value(r)); due > w {
+				return due // it went on: whatever other partitions have, it is not over
+			}
 			groups[string(t.table.Key(r))] = struct{}{}
 			return w // it is scheduled anew below, unless it is deleted
 		})
@@ -93,6 +97,20 @@ func (c *closing) closeSessions(a *aggregation, f *found, w int64, retired bool)
 	}
 	c.full = c.full || !done
 	return done, out.Flush()
+}
+
+// earliestDue is when the first of a group's intervals in one partition could be closed.
+func (c *closing) earliestDue(a *aggregation, v []byte) int64 {
+	var room [4]interval
+	list, err := intervals(v, room[:0])
+	if err != nil {
+		return math.MinInt64 // closeGroup says so
+	}
+	due := int64(math.MaxInt64)
+	for i := range list {
+		due = min(due, c.e.sessionDue(a, list[i].last))
+	}
+	return due
 }
 
 // closeGroup closes what is due of one group, and appends it.
