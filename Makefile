@@ -41,6 +41,10 @@ kafka: ## Fetch the Kafka that tests run, where there is a Java and a Maven; say
 minio: ## Build the MinIO that tests run (the first time it takes ten minutes of a processor); say so where there is none
 	@scripts/minio.sh >/dev/null || [ $$? -eq 3 ]
 
+.PHONY: prometheus
+prometheus: ## Build the Prometheus that tests run (the first time it takes five minutes of a processor); say so where there is none
+	@scripts/prometheus.sh >/dev/null || [ $$? -eq 3 ]
+
 .PHONY: python
 python: ## Fetch the Python packages that tests compare with (pyarrow, DuckDB, python-stdnum, faker), where there is a Python; say so where there is not
 	@scripts/python.sh >/dev/null || [ $$? -eq 3 ]
@@ -61,10 +65,11 @@ chaos: build engine minio ## Kill and break the collector under load, CHAOS_KILL
 	@scripts/bench.sh -only log -write docs/benchmarks.md
 
 .PHONY: test
-test: build engine kafka minio python ## Run all tests
+test: build engine kafka minio prometheus python ## Run all tests
 	@go test ./...
 	@scripts/kafka.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real Kafka; make kafka says what is missing" >&2
 	@scripts/minio.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real MinIO; make minio says what is missing" >&2
+	@scripts/prometheus.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with a real Prometheus; make prometheus says what is missing" >&2
 	@scripts/python.sh >/dev/null 2>&1 || echo "SKIPPED: all tests with Python's packages (pyarrow, DuckDB, python-stdnum, faker); make python says what is missing" >&2
 
 .PHONY: race

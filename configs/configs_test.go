@@ -36,7 +36,15 @@ var required = map[string][]string{
 	"kafka.yaml":      {"MILLRACE_CLICKHOUSE=127.0.0.1:9000", "MILLRACE_KAFKA=127.0.0.1:9092"},
 	"agent.yaml":      {"MILLRACE_GATEWAY=127.0.0.1:4317", "MILLRACE_SEGMENT_KEY=k"},
 	"lake.yaml":       {"MILLRACE_LAKE_BUCKET=events"},
+	"metrics.yaml":    nil,
 	"reprocess.yaml":  {"MILLRACE_CLICKHOUSE=127.0.0.1:9000"},
+
+	"personalization.yaml": nil,
+	"fraud.yaml":           nil,
+	"funnel.yaml":          nil,
+	"experiment.yaml":      nil,
+	"attribution.yaml":     nil,
+	"iot.yaml":             nil,
 }
 
 // millrace prepares the collector with an environment that has none of the caller's own settings.
