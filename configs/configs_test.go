@@ -45,13 +45,6 @@ var required = map[string][]string{
 	"experiment.yaml":      nil,
 	"attribution.yaml":     nil,
 	"iot.yaml":             nil,
-
-	"personalization.yaml": nil,
-	"fraud.yaml":           nil,
-	"funnel.yaml":          nil,
-	"experiment.yaml":      nil,
-	"attribution.yaml":     nil,
-	"iot.yaml":             nil,
 }
 
 // millrace prepares the collector with an environment that has none of the caller's own settings.
