@@ -54,6 +54,10 @@ func requireNothingLost(t *testing.T, o Options) *Report {
 		require.Equal(t, p.Events, p.Lake.Rows)
 		require.NotZero(t, p.Events)
 		require.NotZero(t, p.Kills())
+		if p.Results != nil {
+			require.True(t, p.Results.OK(), "seed %d: %s: %v are %v: %v", o.Seed, p.Phase, resultNumbers, p.Results.numbers(), p.Results.Samples)
+			t.Logf("against an undisturbed run: %v are %v", resultNumbers, p.Results.numbers())
+		}
 	}
 	require.Empty(t, r.NeverHit)
 	return r
@@ -72,6 +76,19 @@ func TestNothingIsLostOrDoubledWhenTheEngineDiesWithTheCollector(t *testing.T) {
 	o := options(t, 3, PhaseKillsChild)
 	o.Steps = []string{failpoint.InsertAfter}
 	requireNothingLost(t, o)
+}
+
+func TestSessionsAndWindowsAreThoseOfARunThatNobodyDisturbed(t *testing.T) {
+	t.Parallel()
+	o := options(t, 10, PhaseResults)
+	o.Steps = []string{
+		failpoint.DeliveryRecorded, failpoint.DeliveryDone, failpoint.CheckpointBefore, failpoint.CheckpointAfter, failpoint.OutboxBefore, failpoint.OutboxAfter,
+		failpoint.InsertAfter,
+	}
+	r := requireNothingLost(t, o)
+	require.NotNil(t, r.Phases[0].Results)
+	require.NotZero(t, r.Phases[0].Results.Ticks)
+	require.NotZero(t, r.Phases[0].Results.Late)
 }
 
 func TestNothingIsLostOrDoubledByATornTailOrAFreeze(t *testing.T) {

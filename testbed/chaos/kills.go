@@ -71,7 +71,7 @@ func (p *phase) kills(ctx context.Context, spec Spec, n int) (err error) {
 		steps = slices.DeleteFunc(slices.Clone(steps), func(s string) bool { return s == failpoint.SegmentRemoved })
 	}
 	todo := plan(r, n, steps)
-	if p.o.soon {
+	if p.o.soon && !spec.Compared { // which needs time, for something to be over
 		for i := range todo {
 			todo[i].count = (todo[i].count + 3) / 4
 		}
@@ -79,7 +79,7 @@ func (p *phase) kills(ctx context.Context, spec Spec, n int) (err error) {
 	if err := p.open(ctx, spec, len(todo)); err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	if err := p.flow(ctx, spec); err != nil {
 		return err
 	}
 	if err := p.w.Kill(); err != nil { // the first one is not in the plan: it is what begins
@@ -103,7 +103,20 @@ func (p *phase) kills(ctx context.Context, spec Spec, n int) (err error) {
 		k.count = 1
 		todo = append(todo, k)
 	}
-	return p.w.Start(ctx)
+	if err := p.w.Start(ctx); err != nil {
+		return err
+	}
+	return p.flow(ctx, spec)
+}
+
+// flow lets events come undisturbed for a while: where results are compared, so many that some are over by themselves, and some events too late.
+func (p *phase) flow(ctx context.Context, spec Spec) error {
+	if !spec.Compared {
+		return pause(ctx, time.Second)
+	}
+	p.say("events come")
+	acked := p.t.run.Stats().Acked
+	return await(ctx, "events are acknowledged", func() bool { return p.t.run.Stats().Acked > acked+6000 || !p.w.Running() })
 }
 
 // killOnce starts the collector and has it killed. It returns false if the step was not reached; then it was killed all the same.

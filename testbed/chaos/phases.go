@@ -14,7 +14,7 @@ import (
 func (p *phase) engineKills(ctx context.Context, n int) (err error) {
 	defer func() { err = p.close(ctx, err) }()
 	r := p.o.random(p.report.Phase)
-	if err := p.open(ctx, Spec{Apart: true, Compared: true, InsertTimeout: "3s"}, n); err != nil {
+	if err := p.open(ctx, Spec{Apart: true, Compared: !p.o.soon, InsertTimeout: "3s"}, n); err != nil {
 		return err
 	}
 	for i := range n {
@@ -64,7 +64,7 @@ func (p *phase) engineKills(ctx context.Context, n int) (err error) {
 func (p *phase) freezes(ctx context.Context, n int) (err error) {
 	defer func() { err = p.close(ctx, err) }()
 	r := p.o.random(p.report.Phase)
-	if err := p.open(ctx, Spec{Apart: true, Compared: true, InsertTimeout: "2s"}, 5*n); err != nil {
+	if err := p.open(ctx, Spec{Apart: true, Compared: !p.o.soon, InsertTimeout: "2s"}, 5*n); err != nil {
 		return err
 	}
 	freeze := func(name string, pid int, d time.Duration) error {

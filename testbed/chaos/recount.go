@@ -5,6 +5,8 @@ package chaos
 import (
 	"context"
 	"fmt"
+
+	"github.com/millrace/millrace/testbed/chhttp"
 )
 
 // valid are the events that count in sessions and windows, of those that ClickHouse took.
@@ -18,9 +20,9 @@ const passedAs = `(SELECT session_id AS final, events, arrayJoin(arrayPushBack(a
 const minutes = "(SELECT toUnixTimestamp(window_start) AS minute, event_name, events AS events FROM analytics.events_per_minute WHERE pane_timing != 'early' AND event_name != '" + poisonName + "')"
 
 // recount holds the counts of sessions and of minutes against the table of events. Both runs may be wrong in the same way; this one counts for itself.
-func (t *traffic) recount(ctx context.Context, r *Results) error {
+func recount(ctx context.Context, ch *chhttp.Client, r *Results) error {
 	ask := func(to *int64, sql string) error {
-		n, err := t.w.ch.Int(ctx, sql)
+		n, err := ch.Int(ctx, sql)
 		*to = n
 		return err
 	}
@@ -51,7 +53,7 @@ func (t *traffic) recount(ctx context.Context, r *Results) error {
 		r.sample("%d events are in no session that is over, %d in no minute that is", openSessions, openMinutes)
 	}
 	for _, sql := range []string{sessions, perMinute} {
-		wrong, err := t.w.ch.Table(ctx, sql+" LIMIT 5")
+		wrong, err := ch.Table(ctx, sql+" LIMIT 5")
 		if err != nil {
 			return fmt.Errorf("counting anew: %w", err)
 		}

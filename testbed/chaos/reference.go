@@ -22,11 +22,12 @@ import (
 // referenceDatabase is where the undisturbed run has its tables.
 const referenceDatabase = "reference"
 
-// What ends the stream: one event for each of so many users, so that every partition of the log gets one, as of now. That is hours after all
-// others, so that every session and window of theirs is over.
+// What ends the stream: one event for each of so many users, so that every partition of the log gets one, so much later than all others that
+// every session and window of theirs is over, but for rolling ones.
 const (
 	lastName  = "chaos_last"
 	lastCount = 64
+	lastAfter = 6 * time.Minute
 )
 
 // endStream sends what ends it, and waits until the log has told idle partitions the time, since ticks are a part of it too.
@@ -35,7 +36,7 @@ func (t *traffic) endStream(ctx context.Context) error {
 	for i := range lastCount {
 		events = append(events, [2]string{fmt.Sprintf("last-%d-%d", t.seed, i), fmt.Sprint("last-", i)})
 	}
-	if err := t.send(ctx, &http.Client{Timeout: senderTimeout}, lastName, time.Now(), events); err != nil {
+	if err := t.send(ctx, &http.Client{Timeout: senderTimeout}, lastName, t.run.Stats().EventTime.Add(lastAfter), events); err != nil {
 		return err
 	}
 	admin := "http://" + t.w.env[admin]

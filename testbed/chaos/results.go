@@ -76,7 +76,7 @@ type held struct {
 }
 
 // aggregations are those of stateful.yaml.
-var aggregations = []string{"events_per_minute", "most_viewed", "prices", "product_views", "products", "sessions_per_minute", "visits"}
+var aggregations = []string{"events_per_minute", "most_viewed", "prices", "product_views", "products", "recent", "sessions_per_minute", "taken", "visits"}
 
 // panes are what is added to tables of results: which pane is the last one, and how many came before, is not promised. That the values of the last one
 // are the same is.
@@ -97,8 +97,11 @@ func heldTables() (tables []held) {
 	add("failed_events", "event_id", where, events)
 	add("sessions", "result_id", "1", func(r *Results) *int64 { return &r.Sessions })
 	for _, name := range aggregations {
-		// Early panes of windows that are not over: they say how far a run is.
-		add(name, "result_id", "pane_timing != 'early'", func(r *Results) *int64 { return &r.Windows })
+		where := "pane_timing != 'early'" // of windows that are not over: they say how far a run is
+		if name == "recent" {
+			where = "1" // a rolling window is never over, and what it has last is a function of the log
+		}
+		add(name, "result_id", where, func(r *Results) *int64 { return &r.Windows })
 	}
 	return tables
 }
@@ -159,7 +162,7 @@ func (t *traffic) compareResults(ctx context.Context, say func(string, ...any)) 
 	if err := t.compareTables(ctx, r); err != nil {
 		return r, err
 	}
-	return r, t.recount(ctx, r)
+	return r, recount(ctx, t.w.ch, r)
 }
 
 // compareTables compares every table, by SQL.

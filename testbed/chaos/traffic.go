@@ -54,7 +54,7 @@ func startTraffic(ctx context.Context, w *World, seed uint64) (*traffic, error) 
 	}
 	run, err := load.NewRun(load.RunConfig{
 		Generator: load.GeneratorConfig{
-			// Days ago: however long it goes on, no event is of the future, and what ends the stream is the youngest by far.
+			// Days ago: however long it goes on, no event is of the future.
 			Seed: seed, End: time.Now().AddDate(0, 0, -10).Truncate(time.Minute), Span: w.o.millionEvents(), Users: 5000,
 			Paths: [3]float64{load.OTLPGRPC: 4, load.OTLPHTTP: 3, load.Segment: 3}, Late: 0.02, Duplicates: 0.02, Bad: 0.02,
 		},
