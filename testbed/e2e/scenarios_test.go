@@ -32,7 +32,7 @@ type scenario struct {
 // startScenario starts configs/NAME.yaml, with partitions that follow soon when they are idle.
 func startScenario(t *testing.T, name string, overlays ...overlay) *scenario {
 	t.Helper()
-	i := newInstance(t, append([]overlay{"connectors::event_log::tick_interval: 500ms"}, overlays...)...)
+	i := newInstance(t, append([]overlay{"connectors::event_log: {tick_interval: 500ms, checkpoint_interval: 500ms}"}, overlays...)...)
 	config, err := filepath.Abs(filepath.Join(root(), "configs", name+".yaml"))
 	require.NoError(t, err)
 	i.args[1] = config
