@@ -5,6 +5,7 @@ package delivery
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
@@ -65,6 +66,8 @@ func (c *Consumer) commitReset(next *consumerRecord, r ResetRequest) error {
 		}
 		next.Positions[p] = min(max(at, c.log.First(uint32(p))), c.log.Next(uint32(p)))
 	}
+	// A tick that comes again is not told beforehand: all events before it would be late.
+	next.Ticks = slices.DeleteFunc(next.Ticks, func(t Tick) bool { return t.Position >= next.Positions[t.Partition] })
 	var b state.Batch
 	for _, kind := range []string{"range", "plan", "outbox", "outboxplan", "state"} {
 		c.keys.deletePrefix(&b, kind)

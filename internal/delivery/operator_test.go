@@ -3,11 +3,13 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pipeline"
@@ -163,4 +165,36 @@ func TestASkipThatCannotBeCommittedLeavesTheDeliveryBlocked(t *testing.T) {
 	h.step(0)
 	require.Len(t, attempts, 2)
 	require.Equal(t, attempts[0], attempts[1])
+}
+
+func TestAResetTellsNoTickOfWhatComesAgain(t *testing.T) {
+	h := newHarness(t, 1)
+	h.clock.now = time.Unix(100, 0)
+	id := component.MustNewID("sessions")
+	l := &listener{}
+	h.next = func(d *Delivery, _ []string) error { return d.Coordinator().Enrol(context.Background(), id, l) }
+	h.log.append(0, records("a")...)
+	h.log.tick(0)
+	h.log.append(0, records("b")...)
+	h.log.tick(0)
+	for range 4 {
+		h.step(0)
+	}
+	require.Equal(t, []uint64{1, 3}, l.ticks)
+	reset := func(to uint64, ticks ...uint64) {
+		t.Helper()
+		l = &listener{}
+		require.NoError(t, h.Reset(func(uint32) (uint64, error) { return to, nil }))
+		h.step(0)
+		require.Equal(t, ticks, l.ticks)
+		h.restart()
+		l = &listener{}
+		h.step(0)
+		require.Equal(t, ticks, l.ticks, "after a crash")
+		for range 3 {
+			h.step(0)
+		}
+	}
+	reset(0) // all events would be late
+	reset(2)
 }
