@@ -64,14 +64,11 @@ FROM failed_events
 GROUP BY reason, pointer ORDER BY events DESC, pointer LIMIT 8`},
 }
 
-func ask(ctx context.Context, out *term.Out, ch *chhttp.Client) error {
+func askAll(ctx context.Context, out *term.Out, ch *chhttp.Client, questions []question) error {
 	for _, q := range questions {
 		sql := strings.TrimSpace(q.sql)
 		out.Printf("  %s\n\n", out.Bold(q.title))
-		for line := range strings.SplitSeq(sql, "\n") {
-			out.Printf("    %s\n", out.Dim(line))
-		}
-		out.Printf("\n")
+		printSQL(out, sql)
 		t, err := ch.Table(ctx, sql)
 		if err != nil {
 			return fmt.Errorf("asking %q: %w", q.title, err)

@@ -58,10 +58,7 @@ func showLake(ctx context.Context, out *term.Out, o *options, ch *chhttp.Client,
 		return err
 	}
 	out.Printf("  %s every event is in a file too, %.1f s later. ClickHouse reads them beside its tables:\n\n", out.Good("✓"), time.Since(began).Seconds())
-	for line := range strings.SplitSeq(sql, "\n") {
-		out.Printf("    %s\n", out.Dim(line))
-	}
-	out.Printf("\n")
+	printSQL(out, sql)
 	files, err := ch.Table(ctx, sql)
 	if err != nil {
 		return fmt.Errorf("reading the lake: %w", err)

@@ -2,7 +2,8 @@
 
 // Command demo does Millrace's main job once, for people to see: it starts the quickstart configuration on a
 // fresh data directory, sends a million events of a simulated shop over OTLP and Segment's API, holds what
-// ClickHouse has against what was sent, event for event, asks what an analyst would ask, and reads the same from the lake's files.
+// ClickHouse has against what was sent, event for event, asks what an analyst would ask, of sessions and counts a minute too, and reads the same from
+// the lake's files.
 //
 // Each flag has an environment variable, so that `make demo` can be told: DEMO_EVENTS, DEMO_KEEP, DEMO_SEED,
 // DEMO_DUPLICATES, DEMO_DATA_DIR, DEMO_BINARY. Addresses are those of the quickstart (MILLRACE_OTLP_GRPC and so on); a default
@@ -130,7 +131,10 @@ func run(ctx context.Context, out *term.Out, o *options) (err error) {
 	}
 
 	heading(out, 4, "Ask")
-	if err := ask(ctx, out, ch); err != nil {
+	if err := askAll(ctx, out, ch, questions); err != nil {
+		return err
+	}
+	if err := askResults(ctx, out, r, ch, p); err != nil {
 		return err
 	}
 
@@ -171,7 +175,7 @@ func sendAll(ctx context.Context, out *term.Out, o *options, places map[string]*
 		},
 		// Enough under way at once that one sync of the log serves several requests: an acknowledgement waits for one. More
 		// would only leave ClickHouse behind.
-		Batch: 2000, SegmentBatch: 500, InFlight: 2, Connections: 4, Record: true,
+		Batch: 2000, SegmentBatch: 500, InFlight: 2, Connections: 4, MaxDisorder: maxDisorder, Record: true,
 	})
 	if err != nil {
 		return nil, err
