@@ -59,7 +59,7 @@ demo: build engine ## Send a million events through the quickstart and ask for t
 	@exec bin/demo
 
 .PHONY: chaos
-chaos: build engine minio ## Kill and break the collector under load, CHAOS_KILLS=100 times, count what is lost or doubled in ClickHouse and in the lake, then measure the log (15 minutes)
+chaos: build engine minio ## Kill and break the collector under load, CHAOS_KILLS=100 times and again for sessions and windows, compare every row, then measure the log (half an hour)
 	@go build -o bin/chaos ./testbed/cmd/chaos
 	@bin/chaos -write docs/benchmarks/chaos.csv
 	@scripts/bench.sh -only log -write docs/benchmarks.md

@@ -12,6 +12,7 @@
 //	kills           SIGKILL at random moments and at every step of internal/failpoint; once with the ClickHouse engine as the
 //	                collector's child, which dies with it, and once as a process of its own, which lives on with an
 //	                INSERT that nobody knows the outcome of
+//	results         the same kills again, with sessions and windows of every kind behind a log that keeps everything
 //	engine          SIGKILL of ClickHouse alone, and of both, in any order
 //	disk            the disk of log, state and lake full, at a kill too
 //	lake's disk     the disk of the lake full, then that of what is staged, at a kill too
@@ -21,4 +22,10 @@
 //	                attempt is still under way
 //
 // The load never stops for that: senders repeat until they are acknowledged, and send some events twice on purpose.
+//
+// Where sessions and windows are compared (results, engine, freeze), the stream ends with events that let everything be over, and a second
+// collector consumes a copy of the log, undisturbed: from an empty state store, in other deliveries, with other checkpoints and more memory, into
+// other tables. Then every row of both is compared, in both directions: events with what they were annotated with, sessions, and windows in their
+// last pane; and what the lake's pipeline has found for itself. Both runs might err alike, so sessions and minutes are counted
+// anew from the rows of events as well.
 package chaos
