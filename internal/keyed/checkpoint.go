@@ -78,9 +78,6 @@ func (s *Space) Checkpoint(w delivery.CheckpointWriter) error {
 		if p.metaDirty {
 			w.Set(metaKey(p.id), p.meta)
 		}
-		for _, t := range p.tables {
-			t.write(w, cp)
-		}
 		for _, t := range p.dead {
 			if err := t.dropSpilled(w); err != nil {
 				return err
@@ -90,6 +87,9 @@ func (s *Space) Checkpoint(w delivery.CheckpointWriter) error {
 					w.Delete(chunkKey(t, c.seq, n))
 				}
 			}
+		}
+		for _, t := range p.tables { // behind those that are gone: one of the same name may spill the same key
+			t.write(w, cp)
 		}
 	}
 	return nil

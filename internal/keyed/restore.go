@@ -109,6 +109,7 @@ func (t *Table) apply(b []byte) error {
 			t.resize(r, int(vlen))
 		}
 		copy(t.bytes(&t.entries[r])[len(key):], b[:vlen])
+		due = min(due, noTimer-1) // earlier releases wrote one more
 		if e := &t.entries[r]; e.due != uint32(due) {
 			e.due = uint32(due)
 			if due != 0 {

@@ -4,6 +4,7 @@ package keyed
 
 import (
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -16,9 +17,9 @@ type timers struct {
 
 const bucketShift = 30 // nanoseconds: 1.07 s
 
-// bucketOf a time: 1 at least, since 0 is no timer.
+// bucketOf a time: 1 at least, since 0 is no timer, and before what stands for none in the store.
 func bucketOf(at int64) uint32 {
-	return uint32(min(max(at>>bucketShift, 1), 1<<32-1))
+	return uint32(min(max(at>>bucketShift, 1), noTimer-1))
 }
 
 func (w *timers) add(bucket uint32, r Ref) {
@@ -44,6 +45,10 @@ func (t *Table) Schedule(r Ref, at int64) {
 	e.due = bucket
 	t.timers.add(bucket, r)
 }
+
+// Enough is what f of Due returns to stop: it has not touched the entry, which stays as it is, with all that were not looked at. A
+// million that are due at once are not to be edited, and written, for being put off.
+const Enough = math.MinInt64
 
 // Due calls f for each entry whose timer is not after the time, in no order that means anything. f may edit and delete the entry. It returns when to look
 // at it again; a time that is not after `until` stands for soon after it.
@@ -71,8 +76,15 @@ func (t *Table) Due(until int64, f func(r Ref) (again int64)) {
 		}
 		refs = refs[:n]
 		t.part.top().popped(t, b, refs)
-		for _, r := range refs {
+		for i, r := range refs {
 			again := f(r)
+			if again == Enough {
+				for _, r := range refs[i:] {
+					t.entries[r].due = b
+					t.timers.add(b, r)
+				}
+				return
+			}
 			if e := &t.entries[r]; e.flags&live != 0 && e.due == 0 {
 				e.due = max(bucketOf(again), b)
 				t.mark(r)
