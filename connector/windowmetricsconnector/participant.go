@@ -149,10 +149,10 @@ func refused(err error) bool {
 		return false // some branch may take it yet
 	}
 	for err != nil {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			return !slices.ContainsFunc(joined.Unwrap(), func(branch error) bool { return !refused(branch) })
 		}
-		if of, ok := err.(interface{ GRPCStatus() *status.Status }); ok { //nolint:errorlint // the tree is walked by hand
+		if of, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
 			return of.GRPCStatus().Code() == codes.InvalidArgument
 		}
 		err = errors.Unwrap(err)

@@ -78,7 +78,9 @@ func newAggregation(index int, d *window.Definition, t *result.Table) *aggregati
 }
 
 // adds says whether values of two groups, or of two windows that do not overlap, add up.
-func (v *value) adds() bool { return v.function == aggregate.Count || v.function == aggregate.Sum }
+func (v *value) adds() bool {
+	return v.function == aggregate.Count || v.function == aggregate.Sum || v.function == aggregate.SumSquares
+}
 
 func (a *aggregation) addMetrics(list []Metric) error {
 	if len(list) == 0 {
