@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -137,12 +138,14 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	if err == nil {
 		w.block(bt)
 		e.space.SetMeta(part, bt.in.Append(nil))
+		err = e.space.Err(part) // a key that could not be brought back is taken for one that was never there
 	}
 	clear(w.values) // views into the batch
 	clear(w.names[:])
 	if err != nil {
 		a.Discard()
-		return nil, fmt.Errorf("reading events: %w", err)
+		w.set.TakeSkips(func(int, aggregate.Reason, uint32) {}) // the next attempt counts them
+		return nil, fmt.Errorf("applying events: %w", err)
 	}
 	for i := range a.Marks {
 		a.Outcomes[a.Marks[i].Outcome]++
@@ -217,11 +220,21 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 		w.sessions = w.sessions[:0]
 	}
 	until := w.untils[i]
-	if n := len(w.sessions); n > 1 && !w.sessions[n-2].is(isClosed) && w.sessions[n-2].last()+int64(e.cfg.Gap) < until {
+	if first := w.firstOpen(); first < len(w.sessions)-1 && e.isOver(w.sessions[first], until) {
 		w.sweep(bt, i, r, key, until)
 	}
 	ss := w.sessions
 	pos, how := e.place(ss, t, name, values)
+	var d draft
+	if how == begin {
+		d = e.begun(ss[:pos], key, t, name, values)
+		for n := pos - 1; n >= 0 && ss[n].last() >= t; n-- { // what began a session began it once, however often it comes
+			if ss[n].id() == d.id && !ss[n].is(isClosed) {
+				pos, how = n, inside
+				break
+			}
+		}
+	}
 	if how == inside { // nothing changes its shape, as a rule
 		offset := 0
 		for _, before := range ss[:pos] {
@@ -252,7 +265,6 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 		w.replace(bt, r, pos, pos+1, &d)
 		return
 	}
-	var d draft
 	from, to := pos, pos
 	later := true
 	if how == bridge {
@@ -265,7 +277,7 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 		// Only those that cannot be over by now: what a checkpoint has closed must make no difference.
 		open := 0
 		for _, v := range ss {
-			if !v.is(isClosed) && v.last()+int64(e.cfg.Gap) >= until {
+			if !v.is(isClosed) && !e.isOver(v, until) {
 				open++
 			}
 		}
@@ -273,19 +285,7 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 			m.Outcome = TooMany
 			return
 		}
-		d = draft{start: t, last: t, accumulator: w.empty()}
-		if pos > 0 && t-ss[pos-1].last() <= e.keepAfter {
-			d.flags |= hasPrevious
-			d.previous = ss[pos-1].id()
-		}
-		// After a gap nothing is cut. And then the session before may have been closed, which must make no difference.
-		if e.names[name] || pos > 0 && t-ss[pos-1].last() <= int64(e.cfg.Gap) && e.cutsField(ss[pos-1], t, values) {
-			d.flags |= isCut
-		}
-		if e.plan.client >= 0 && !values[e.plan.client].IsEmpty() {
-			d.flags |= isClient
-		}
-		d.id = idOf(key, t, values[e.plan.id], d.flags)
+		d.accumulator = w.empty()
 	}
 	d.start, d.last = min(d.start, t), max(d.last, t)
 	d.events++
@@ -296,13 +296,55 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 	if !there {
 		r = bt.table.Insert(w.hashes[i], key, 0)
 	}
-	bt.table.Schedule(r, d.last+int64(e.cfg.Gap)) // nothing, unless it is the first that is due
+	bt.table.Schedule(r, after(d.last, int64(e.cfg.Gap))) // nothing, unless it is the first that is due
 	w.replace(bt, r, from, to, &d)
 	m.Outcome = Joined
 	if how == begin {
 		m.Outcome = Started
 	}
 	m.ID, m.Ordinal, m.Client = d.id, d.events, d.flags&isClient != 0
+}
+
+// firstOpen is where the key's first session stands that is not closed.
+func (w *worker) firstOpen() int {
+	if len(w.sessions) > 0 && w.sessions[0].is(isClosed) {
+		return 1
+	}
+	return 0
+}
+
+// after is a time that much later, or the last there is: a time at the end of its range must not come out at the other.
+func after(t, d int64) int64 {
+	if d > 0 && t > math.MaxInt64-d {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
+// isOver says whether no event that is not late can be within the gap of an open session.
+func (e *Engine) isOver(v view, until int64) bool { return after(v.last(), int64(e.cfg.Gap)) < until }
+
+// begun is the session that an event begins behind others of its key, without what is counted of it.
+func (e *Engine) begun(before []view, key []byte, t int64, name string, values []event.Scalar) draft {
+	d := draft{start: t, last: t}
+	cuts := e.names[name]
+	if n := len(before); n > 0 {
+		v := before[n-1]
+		if t-v.last() <= e.keepAfter {
+			d.flags |= hasPrevious
+			d.previous = v.id()
+		}
+		// After a gap nothing is cut. And then the session before may have been closed, which must make no difference.
+		cuts = cuts || t-v.last() <= int64(e.cfg.Gap) && e.cutsField(v, t, values)
+	}
+	if cuts {
+		d.flags |= isCut
+	}
+	if e.plan.client >= 0 && !values[e.plan.client].IsEmpty() {
+		d.flags |= isClient
+	}
+	d.id = idOf(key, t, values[e.plan.id], d.flags)
+	return d
 }
 
 // sweep takes the sessions that are over off a key, so that its value stays short however many it has between two checkpoints. The next one
@@ -315,7 +357,7 @@ func (w *worker) sweep(bt *batch, i int, r keyed.Ref, key []byte, until int64) {
 	for n, v := range w.sessions {
 		d := v.open()
 		if !v.is(isClosed) {
-			if v.last()+int64(e.cfg.Gap) >= until || n == len(w.sessions)-1 {
+			if !e.isOver(v, until) || n == len(w.sessions)-1 {
 				break
 			}
 			e.follow(&d, &previous, closed > 0)

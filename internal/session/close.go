@@ -22,6 +22,7 @@ type Summary struct {
 	Key         []event.Scalar // by part of the key
 	Chosen      []int          // by part: which alternative it is, -1 if none
 	ID          string
+	Own         string // its own ID, where ID is the producer's, which sessions of other keys may have too; else ID
 	Previous    string // "" without one
 	Absorbed    []string
 	Start, Last int64 // Unix nanoseconds
@@ -126,10 +127,18 @@ func finishedParts(value []byte) (key []byte, v view) {
 
 // closeDue closes a table's sessions of which the partition's watermark, less the lateness, has passed the end by more than the gap.
 func (e *Engine) closeDue(part uint32, t *keyed.Table, p *plan, until int64) {
+	if len(e.closing) >= maxClosing { // nothing is brought back into memory for being put off
+		e.moreDue = true
+		return
+	}
 	var names map[uint16]string
 	var ss []view
 	var value, whole []byte
 	t.Due(until, func(r keyed.Ref) (again int64) {
+		if len(e.closing) >= maxClosing {
+			e.moreDue = true
+			return keyed.Enough
+		}
 		ss = sessionsOf(t.Value(r), ss[:0])
 		// They are in the order of their ends, so those that are over are the first. Of them the latest is kept while it can still be the
 		// previous one of the next.
@@ -138,7 +147,7 @@ func (e *Engine) closeDue(part uint32, t *keyed.Table, p *plan, until int64) {
 		for _, v := range ss {
 			d := v.open()
 			if !v.is(isClosed) {
-				if v.last()+int64(e.cfg.Gap) >= until {
+				if !e.isOver(v, until) {
 					break
 				}
 				if len(e.closing) >= maxClosing {
@@ -159,16 +168,16 @@ func (e *Engine) closeDue(part uint32, t *keyed.Table, p *plan, until int64) {
 		again = 1<<63 - 1
 		// The one that is open names it when it is over, which may be long after.
 		named := closed > 0 && closed < len(ss) && ss[closed].start()-previous.last <= e.keepAfter
-		if next := closed > 0 && previous.last+e.keepAfter >= until; next || named {
+		if next := closed > 0 && after(previous.last, e.keepAfter) >= until; next || named {
 			value = previous.append(value)
 			if next {
-				again = previous.last + e.keepAfter
+				again = after(previous.last, e.keepAfter)
 			}
 		}
 		for i, v := range ss[closed:] {
 			value = append(value, v...)
 			if i == 0 {
-				again = min(again, v.last()+int64(e.cfg.Gap))
+				again = min(again, after(v.last(), int64(e.cfg.Gap)))
 			}
 		}
 		if len(value) == 0 {
@@ -190,6 +199,7 @@ func (p *plan) summary(part uint32, key []byte, v view, names map[uint16]string)
 	}
 	id := v.id()
 	s.ID = hex.EncodeToString(id[:])
+	s.Own = s.ID
 	client := p.readKey(&s)
 	if v.is(isClient) {
 		s.ID = client

@@ -255,6 +255,22 @@ func TestAProducersSessionIsKeptOrOverridden(t *testing.T) {
 	require.ElementsMatch(t, []string{"a 1", "b 1", fmt.Sprint(ids["e2"], " 1")}, summaries(p, "session.id", "session.events"))
 }
 
+func TestSessionsOfOneProducersIDAreResultsOfTheirOwn(t *testing.T) {
+	cfg := testConfig()
+	cfg.CutAt.Events = []string{"login"}
+	p := pipeline(t, 1, cfg)
+	same := map[string]any{"session.id": "1"}
+	other := map[string]any{"session.id": "1", "user.id": "v"}
+	appendVisits(p, 0, visit{0, "page", same}, visit{0, "page", other}, visit{0, "login", same})
+	closeAll(p)
+	require.ElementsMatch(t, []string{"u 1 0", "v 1 0", "u 1 0"}, summaries(p, "user.id", "session.id", "session.start"))
+	ids := map[string]bool{}
+	for _, id := range summaries(p, "result.id") {
+		ids[id] = true
+	}
+	require.Len(t, ids, 3, "one would take the place of another, of another tenant even")
+}
+
 func TestAnEventWithoutAKeyAndAFailedOnePassAsTheyAre(t *testing.T) {
 	p := pipeline(t, 1, testConfig())
 	appendVisits(p, 0, visit{0, "page", map[string]any{"user.id": ""}}, visit{100_000, "page", map[string]any{"event.failure.reason": "schema_violation"}},

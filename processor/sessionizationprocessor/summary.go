@@ -112,7 +112,7 @@ func (w *writer) add(s *session.Summary) {
 	var start [8]byte
 	binary.BigEndian.PutUint64(start[:], uint64(s.Start))
 	name := w.cfg.Summary.EventName
-	w.w.Row(result.Head{Event: name, Time: s.Last, ID: result.ID([]byte(name), []byte(s.ID), start[:]), Timing: result.OnTime})
+	w.w.Row(result.Head{Event: name, Time: s.Last, ID: result.ID([]byte(name), []byte(s.Own), start[:]), Timing: result.OnTime})
 	w.w.Str(columnID, s.ID)
 	w.w.Time(columnStart, s.Start)
 	w.w.Time(columnEnd, s.Last)
