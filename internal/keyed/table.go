@@ -161,7 +161,9 @@ func (t *Table) Prefetch(hashes []uint64, near []uint32) uint32 {
 	}
 	for _, r := range near {
 		if r != 0 {
-			sum += uint32(t.bytes(&t.entries[r-1])[0])
+			if b := t.bytes(&t.entries[r-1]); len(b) > 0 { // two or three lines of the cache
+				sum += uint32(b[0]) + uint32(b[len(b)/2]) + uint32(b[len(b)-1])
+			}
 		}
 	}
 	return sum
