@@ -86,8 +86,8 @@ func TestEveryEventIsInTheTotalsOfPrometheusOnce(t *testing.T) {
 	require.Greater(t, orders, 100.0)
 	require.Eventually(t, func() bool { return total("shop_events_total") >= valid && total("shop_orders_total") >= orders }, patience, 200*time.Millisecond,
 		"%v of %v events, %v of %v orders", total("shop_events_total"), valid, total("shop_orders_total"), orders)
-	require.EqualValues(t, int64(valid), int64(total("shop_events_total")))
-	require.EqualValues(t, int64(orders), int64(total("shop_orders_total")))
+	require.Equal(t, int64(valid), int64(total("shop_events_total")))
+	require.Equal(t, int64(orders), int64(total("shop_orders_total")))
 	require.InDelta(t, revenue, total("shop_revenue_total"), 0.01)
 	for _, s := range server.Query(`last_over_time(shop_orders_total[1h])`) {
 		require.Equal(t, "shop", s.Labels["job"])

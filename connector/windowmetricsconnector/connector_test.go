@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/connector/connectortest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -20,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/millrace/millrace/connector/windowmetricsconnector/internal/metadata"
+	"github.com/millrace/millrace/internal/delivery/deliverytest"
 )
 
 const orders = `
@@ -305,4 +308,43 @@ func (b *bench) counted(name, key, value string) (n int64) {
 		}
 	}
 	return n
+}
+
+func TestAttributesAreTheFieldsUnderTheirOwnNames(t *testing.T) {
+	b := newBench(t, 1, `
+max_out_of_orderness: 0s
+aggregations:
+  - name: events
+    window: {type: tumbling, size: 1m}
+    group_by: [event.name, event.source, tenant.id, "user.id|enduser.pseudo.id", {field: cart.items, type: integer}, {field: vip, type: boolean, as: is_vip}, {field: score, type: number}]
+`)
+	ld := newEvent(clock(t, "12:00:10"), "order", "user.id", "u1", "cart", map[string]any{"items": 3}, "vip", true, "score", 1.5)
+	resource := ld.ResourceLogs().At(0).Resource().Attributes()
+	resource.PutStr("tenant.id", "shop")
+	resource.PutStr("service.name", "web")
+	b.Append(0, clock(t, "12:00:10"), ld)
+	b.event("12:01:00", "order")
+	require.Contains(t, b.came(), "12:01:00 counter events.events{cart.items=3,event.name=order,event.source=web,is_vip=true,score=1.5,tenant.id=shop,user.id=u1} 1")
+}
+
+func TestTwoPipelinesNeedTwoConnectors(t *testing.T) {
+	b := newBench(t, 1, orders)
+	b.event("12:00:10", "order")
+	b.came()
+	other := deliverytest.New(t, 1, func(consumer.Logs) (consumer.Logs, []component.Component) { return b.connector, nil })
+	other.Append(0, clock(t, "12:00:10"), newEvent(clock(t, "12:00:10"), "order"))
+	_, err := other.Attempt(0, 1)
+	require.ErrorContains(t, err, "window_metrics is behind two logs, or twice behind one: give each pipeline one of its own, such as window_metrics/two")
+}
+
+func TestManyPointsAreSentInBatches(t *testing.T) {
+	b := newBench(t, 1, strings.Replace(orders, "group_by", "cardinality_limit: 100000\n    group_by", 1))
+	const groups = 4000
+	for i := range groups {
+		b.event("12:00:10", "order", "country", strconv.Itoa(i), "total", 1.0)
+	}
+	b.event("12:01:00", "view")
+	b.came()
+	require.Len(t, b.sink.lines, 5*groups, "two counters with a zero each, and a gauge")
+	require.Len(t, b.sink.batches, 5*groups/batchPoints)
 }

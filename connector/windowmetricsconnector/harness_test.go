@@ -137,6 +137,7 @@ type bench struct {
 	t         *testing.T
 	cfg       *Config // the next process has it
 	sink      *receiver
+	connector connector.Logs           // of the process at hand
 	telemetry *componenttest.Telemetry // of the first process
 }
 
@@ -151,6 +152,7 @@ func newBench(t *testing.T, partitions int, text string) *bench {
 		set.TelemetrySettings = b.telemetry.NewTelemetrySettings()
 		c, err := NewFactory().CreateLogsToMetrics(context.Background(), set, b.cfg, b.sink)
 		require.NoError(t, err)
+		b.connector = c
 		return c, []component.Component{c}
 	})
 	return b
