@@ -26,7 +26,7 @@ import (
 
 // maxRolled is how many groups have a new result at one checkpoint, about: deliveries wait meanwhile. Groups with new events go
 // first; those that only lost some wait for the next one, which follows at once.
-const maxRolled = 20_000
+const maxRolled = 10_000
 
 // Tables of kindChanged.
 const (

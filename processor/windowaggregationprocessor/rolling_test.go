@@ -168,7 +168,7 @@ func TestTheLastRollingResultOfEachGroupIsThatOfABatch(t *testing.T) {
 // TestGroupsThatACheckpointHasNoRoomForComeWithTheNext sends more groups than one checkpoint looks at.
 func TestGroupsThatACheckpointHasNoRoomForComeWithTheNext(t *testing.T) {
 	p := deliverytest.New(t, 1, one(t, rollingConfig))
-	const users = 20_050
+	const users = 10_050
 	ld := plog.NewLogs()
 	when := at(t, "12:00:00")
 	for i := range users {
@@ -177,7 +177,7 @@ func TestGroupsThatACheckpointHasNoRoomForComeWithTheNext(t *testing.T) {
 	p.Append(0, when, ld)
 	p.DeliverAll(0)
 	p.Checkpoint()
-	require.Len(t, final(t, p.Sink), 20_000)
+	require.Len(t, final(t, p.Sink), 10_000)
 	p.Append(0, when, newEvent(when, "b", "user=last"))
 	p.DeliverAll(0)
 	p.Crash()
