@@ -37,6 +37,7 @@ type worker struct {
 	names   [ahead]string
 	values  []event.Scalar
 	pending [ahead]bool // has a key and is not late
+	future  [ahead]bool // is ahead of its append time
 	kept    uint32
 
 	sessions []view
@@ -109,7 +110,9 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 			return true
 		}
 		// Lateness is the event's own input's, whether it has a key or not.
-		switch bt.in.See(&e.cfg.Time, w.times[i], appended) {
+		verdict := bt.in.See(&e.cfg.Time, w.times[i], appended)
+		w.future[i] = verdict == watermark.Future
+		switch verdict {
 		case watermark.Late:
 			m.Outcome, ok = Late, false
 		case watermark.Future:
@@ -281,7 +284,7 @@ func (w *worker) one(bt *batch, i int, key []byte, values []event.Scalar) {
 				open++
 			}
 		}
-		if open >= maxSessionsPerKey {
+		if open >= maxSessionsPerKey || w.future[i] && open >= maxFuturePerKey {
 			m.Outcome = TooMany
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,4 +168,55 @@ func TestACutThatComesTwiceBeginsOneSession(t *testing.T) {
 	marks := give(t, e, at, happening{"u", "login", "a", at}, happening{"u", "login", "b", at}, happening{"u", "login", "a", at})
 	require.NotEqual(t, marks[0].ID, marks[1].ID)
 	require.Equal(t, Mark{Outcome: Joined, ID: marks[0].ID, Ordinal: 2}, marks[2], "two sessions of one ID would be one row")
+}
+
+func TestEventsNamedAsThoseThatAreTooManyAreCountedWithThem(t *testing.T) {
+	e := engineOf(t, empty{}, func(c *Config) { c.CountNames = true })
+	give(t, e, benchStart, happening{"u", "other", "a", benchStart}, happening{"u", strings.Repeat("x", maxName+1), "b", benchStart},
+		happening{"u", "page", "c", benchStart})
+	e.Tick(delivery.Tick{EventTime: benchStart + int64(time.Hour)}).Publish()
+	var counts []Count
+	_, err := e.Checkpoint(&empty{}, func(s *Summary) error { counts = s.Counts; return nil })
+	require.NoError(t, err)
+	require.Equal(t, []Count{{"other", 2}, {"page", 1}}, counts)
+}
+
+func TestEventsOfTheFutureLeaveAVisitorRoomForThePresent(t *testing.T) {
+	e := engineOf(t, empty{}, nil)
+	var future []happening
+	for i := range 2 * maxSessionsPerKey {
+		future = append(future, happening{"u", "page", fmt.Sprint("f", i), benchStart + int64(i+2)*int64(24*time.Hour)})
+	}
+	marks := give(t, e, benchStart, future...)
+	require.Equal(t, Started, marks[maxFuturePerKey-1].Outcome)
+	require.Equal(t, TooMany, marks[maxFuturePerKey].Outcome)
+	require.Equal(t, Started, give(t, e, benchStart, happening{"u", "page", "now", benchStart})[0].Outcome)
+}
+
+func TestSessionsThatWereTakenOffKeysDoNotPileUp(t *testing.T) {
+	e := engineOf(t, empty{}, nil)
+	at, left := benchStart, 0
+	closed := 0
+	const each = 3 * maxClosing
+	for range 5 {
+		for range each / 10_000 {
+			var events []happening
+			for range 10_000 {
+				at += int64(time.Hour)
+				events = append(events, happening{"u", "page", "e", at})
+			}
+			give(t, e, at, events...)
+		}
+		_, err := e.Checkpoint(&empty{}, func(*Summary) error { closed++; return nil })
+		require.NoError(t, err)
+		e.Committed()
+		left = 0
+		for table := range e.space.Tables(0) {
+			if table.Name() == finishedPrefix+e.plan.table {
+				left = table.Len()
+			}
+		}
+	}
+	require.Less(t, left, each)
+	require.Greater(t, closed, 4*each)
 }

@@ -106,8 +106,9 @@ func (e *Engine) closeFinished(part uint32, t *keyed.Table, p *plan) {
 	})
 	slices.SortFunc(refs, func(a, b keyed.Ref) int { return bytes.Compare(t.Key(a), t.Key(b)) })
 	names := e.namesOf(part)
-	for _, r := range refs {
-		if len(e.closing) >= maxClosing {
+	most := max(maxClosing-len(e.closing), len(refs)/2) // half at least: they are in memory, and deliveries may bring more than maxClosing
+	for n, r := range refs {
+		if n >= most {
 			e.moreDue = true
 			return
 		}
@@ -215,7 +216,12 @@ func (p *plan) summary(part uint32, key []byte, v view, names map[uint16]string)
 	counts := v.counts()
 	for i := 0; i < len(counts); i += countSize {
 		name := names[binary.LittleEndian.Uint16(counts[i:])]
-		s.Counts = append(s.Counts, Count{name, binary.LittleEndian.Uint32(counts[i+2:])})
+		count := Count{name, binary.LittleEndian.Uint32(counts[i+2:])}
+		if at := slices.IndexFunc(s.Counts, func(c Count) bool { return c.Name == name }); name == others && at >= 0 { // events may be named so
+			s.Counts[at].Count += count.Count
+			continue
+		}
+		s.Counts = append(s.Counts, count)
 	}
 	slices.SortFunc(s.Counts, func(a, b Count) int { return cmp.Compare(a.Name, b.Name) })
 	if len(p.Aggregates) > 0 {
@@ -244,9 +250,12 @@ func (p *plan) readKey(s *Summary) (client string) {
 	return client
 }
 
+// others is what the events are counted as whose names are too many.
+const others = "other"
+
 // namesOf the partition's events, by number. 0 is all that were too many.
 func (e *Engine) namesOf(part uint32) map[uint16]string {
-	names := map[uint16]string{otherNames: "other"}
+	names := map[uint16]string{otherNames: others}
 	if t, ok := e.space.Lookup(part, namesTable); ok {
 		t.All(func(r keyed.Ref) bool {
 			names[binary.LittleEndian.Uint16(t.Value(r))] = string(t.Key(r))

@@ -40,6 +40,9 @@ type Config struct {
 const (
 	maxKeyBytes       = 1024
 	maxSessionsPerKey = 64
+	// maxFuturePerKey is how many of them events of the future may begin: those are open for as long as their sender likes, and are not to
+	// keep the visitor's own events out.
+	maxFuturePerKey = maxSessionsPerKey / 2
 )
 
 // Engine has the sessions of one pipeline. Partitions run side by side.
