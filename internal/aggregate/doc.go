@@ -11,7 +11,7 @@
 //
 // # Which results depend on order
 //
-// The bytes of count, of sums of integers, min, max, first, last, arg_max, arg_min, count_distinct and quantile are a function of the set of
+// The bytes of count, of sums of integers, min, max, first, last, arg_max, arg_min, count_distinct, quantile and last_k are a function of the set of
 // values (and Points) that were added, however they were permuted and split into partials. Sums of doubles and of squares keep 106 bits: where an
 // exact sum needs more, the order may decide about the last bit of the result. top_k depends on order once it has dropped a value. All
 // are functions of the order, so that a replay gives the same bytes.
@@ -26,7 +26,7 @@
 //   - string: text; integers, doubles and booleans as their JSON text. Longer text than Spec.MaxBytes is cut.
 //   - boolean: booleans.
 //   - time: integers as Unix nanoseconds, and text in RFC 3339.
-//   - count_distinct and top_k take text, numbers and booleans.
+//   - count_distinct, top_k and last_k take text, numbers and booleans.
 //
 // # Overflow
 //

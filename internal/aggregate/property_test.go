@@ -59,6 +59,8 @@ func allSpecs() []Spec {
 	add(CountDistinct, 2, "")
 	add(TopK, 2, "")
 	add(TopK, 3, "")
+	add(LastK, 2, "")
+	add(LastK, 3, "")
 	return specs
 }
 
@@ -235,7 +237,7 @@ func takenBy(s *Spec, events []happening) []taken {
 			}
 			switch {
 			case spec.Function == Count:
-			case spec.Function == CountDistinct || spec.Function == TopK || spec.Type == String:
+			case spec.Function == CountDistinct || spec.Function == TopK || spec.Function == LastK || spec.Type == String:
 				if f, ok := v.Number(); v.Kind == event.KindMap || ok && f-f != 0 {
 					continue
 				}
@@ -306,7 +308,7 @@ func batch(t *testing.T, s *Spec, events []happening, got Value) {
 			require.Equal(t, Value{Type: spec.Type, Int: i}, got, name)
 		}
 	}
-	if len(all) == 0 && spec.Function != Count && spec.Function != CountDistinct && spec.Function != TopK {
+	if len(all) == 0 && spec.Function != Count && spec.Function != CountDistinct && spec.Function != TopK && spec.Function != LastK {
 		require.True(t, got.IsNull(), name)
 		return
 	}
@@ -381,5 +383,15 @@ func batch(t *testing.T, s *Spec, events []happening, got Value) {
 		}
 		slices.SortFunc(list, func(x, y Entry) int { return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Value, y.Value)) })
 		require.Equal(t, Value{Type: Ranked, List: list[:min(len(list), spec.K)]}, got, name)
+	case LastK:
+		slices.SortFunc(all, func(x, y taken) int { return y.at.Compare(x.at) })
+		var list []Entry
+		for _, x := range all {
+			one := Entry{Value: cut(x.text, spec.MaxBytes)}
+			if len(list) < spec.K && !slices.Contains(list, one) {
+				list = append(list, one)
+			}
+		}
+		require.Equal(t, Value{Type: Texts, List: list}, got, name)
 	}
 }

@@ -33,9 +33,10 @@ const (
 	opDistinct
 	opQuantiles
 	opTop
+	opRecent
 )
 
-var opNames = [...]string{"count", "count_of", "moments", "extreme", "pick", "text", "pick_text", "distinct", "quantiles", "top"}
+var opNames = [...]string{"count", "count_of", "moments", "extreme", "pick", "text", "pick_text", "distinct", "quantiles", "top", "recent"}
 
 // partKey tells parts apart. Functions with the same one share a part.
 type partKey struct {
@@ -180,6 +181,8 @@ func partFor(spec *Spec) part {
 	case TopK:
 		p.op, p.capacity = opTop, spec.Capacity
 		p.top = sketch.NewTop(spec.Capacity)
+	case LastK:
+		p.op, p.capacity, p.text = opRecent, spec.K, spec.MaxBytes
 	}
 	return p
 }
@@ -234,6 +237,8 @@ func (s *Set) MaxSize() int {
 			n += p.quantiles.MaxSize()
 		case opTop:
 			n += p.top.MaxSize()
+		case opRecent:
+			n += p.capacity * (recentHead + p.text)
 		}
 	}
 	return n
@@ -270,6 +275,8 @@ func (s *Set) Layout() string {
 			fmt.Fprintf(&b, " accuracy=%v", p.accuracy)
 		case opTop:
 			fmt.Fprintf(&b, " capacity=%d", p.capacity)
+		case opRecent:
+			fmt.Fprintf(&b, " capacity=%d max=%d", p.capacity, p.text)
 		}
 	}
 	return b.String()

@@ -147,6 +147,7 @@ func TestALayoutTellsApartWhatReadsBytesOtherwise(t *testing.T) {
 		{Function: Max, Column: 0, By: None, Filter: None, Type: String, MaxBytes: 20}, spec(First, 0), spec(Last, 0), typed(Last, Number), typed(ArgMax, String), typed(ArgMin, String), {Function: ArgMax, Column: 0, By: 0, Filter: None}, {Function: ArgMax, Column: 0, By: 0, Filter: None, ByType: Time},
 		spec(CountDistinct, 0), {Function: CountDistinct, Column: 0, By: None, Filter: None, Precision: 12}, {Function: CountDistinct, Column: 0, By: None, Filter: None, Exact: 12}, spec(Quantile, 0), {Function: Quantile, Column: 0, By: None, Filter: None, Accuracy: 0.02},
 		spec(TopK, 0), {Function: TopK, Column: 0, By: None, Filter: None, K: 20},
+		spec(LastK, 0), {Function: LastK, Column: 0, By: None, Filter: None, K: 20},
 	} {
 		s, err := NewSet([]Spec{c}, 2, 1)
 		require.NoError(t, err)
@@ -166,6 +167,7 @@ func TestSpecsAreRefusedInOneLine(t *testing.T) {
 		require.NotContains(t, err.Error(), "\n")
 	}
 	f(spec("median", 0), `function "median" is not known: use count`)
+	f(Spec{Function: LastK, Column: 0, By: None, Filter: None, K: 101}, "k 101: use a number from 1 to 100")
 	f(typed(Count, Integer), `type "integer": count takes values of any type, leave it out`)
 	f(typed(Sum, String), `type "string": sum takes [integer number]`)
 	f(typed(Min, Boolean), `type "boolean": min takes`)
@@ -200,6 +202,7 @@ func TestResultTypes(t *testing.T) {
 	f(spec(Last, 0), String)
 	f(typed(ArgMax, Boolean), Boolean)
 	f(spec(TopK, 0), Ranked)
+	f(spec(LastK, 0), Texts)
 	f(spec(Quantile, 0), Number)
 }
 

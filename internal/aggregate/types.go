@@ -10,7 +10,7 @@ import (
 // Type of a function's values and results, as configurations name it.
 type Type string
 
-// The types. Ranked is a result's only.
+// The types. Ranked and Texts are a result's only.
 const (
 	Integer Type = "integer" // int64
 	Number  Type = "number"  // float64
@@ -18,6 +18,7 @@ const (
 	Boolean Type = "boolean"
 	Time    Type = "time"   // Unix nanoseconds
 	Ranked  Type = "ranked" // top_k's list of values with counts
+	Texts   Type = "texts"  // last_k's list of values
 )
 
 // Names of functions.
@@ -37,6 +38,7 @@ const (
 	CountDistinct = "count_distinct" // integer
 	Quantile      = "quantile"       // number
 	TopK          = "top_k"          // ranked
+	LastK         = "last_k"         // the last values that differ, the last one first: texts
 )
 
 // None says that a Spec has no column or no filter.
@@ -60,7 +62,7 @@ type Spec struct {
 	Quantile float64
 	// Accuracy is the relative error of a quantile; 0 is 0.01. From 0.001 to 0.1.
 	Accuracy float64
-	// K is how many values top_k tells; 0 is 10. At most 500.
+	// K is how many values top_k and last_k tell; 0 is 10. At most 500, of last_k 100.
 	K int
 	// Capacity is how many values top_k follows to find them; 0 is 8 times K and at least 64. At most 4,096; time to add grows with it.
 	Capacity int
@@ -68,7 +70,7 @@ type Spec struct {
 	Precision int
 	// Exact is how many distinct values count_distinct counts exactly, at 8 bytes each; 0 is 64. At most 32,768; adding one more to so many takes microseconds.
 	Exact int
-	// MaxBytes is where text of min, max, first, last, arg_max and arg_min is cut, at a character's start; 0 is 1,024. At most 4,096.
+	// MaxBytes is where text of min, max, first, last, last_k, arg_max and arg_min is cut, at a character's start; 0 is 1,024. At most 4,096.
 	MaxBytes int
 }
 
@@ -91,7 +93,7 @@ type Value struct {
 	Float float64
 	Text  string
 	Bool  bool
-	List  []Entry
+	List  []Entry // of Ranked, and of Texts without counts
 	// Saturated says that Int is the nearest to a sum that does not fit.
 	Saturated bool
 }
@@ -148,7 +150,7 @@ func (s *Spec) withDefaults() Spec {
 func (s *Spec) Validate() error {
 	d := s.withDefaults()
 	allowed := map[string][]Type{
-		Count: nil, CountDistinct: nil, TopK: nil,
+		Count: nil, CountDistinct: nil, TopK: nil, LastK: nil,
 		Sum: {Integer, Number}, Avg: {Integer, Number}, SumSquares: {Integer, Number}, Variance: {Integer, Number}, Stddev: {Integer, Number}, Quantile: {Integer, Number},
 		Min: {Integer, Number, String, Time}, Max: {Integer, Number, String, Time},
 		First: {Integer, Number, String, Boolean, Time}, Last: {Integer, Number, String, Boolean, Time},
@@ -157,7 +159,7 @@ func (s *Spec) Validate() error {
 	types, known := allowed[d.Function]
 	switch {
 	case !known:
-		return fmt.Errorf("function %q is not known: use count, sum, min, max, avg, sum_squares, variance, stddev, first, last, arg_max, arg_min, count_distinct, quantile or top_k", d.Function)
+		return fmt.Errorf("function %q is not known: use count, sum, min, max, avg, sum_squares, variance, stddev, first, last, arg_max, arg_min, count_distinct, quantile, top_k or last_k", d.Function)
 	case types == nil && s.Type != "":
 		return fmt.Errorf("type %q: %s takes values of any type, leave it out", s.Type, d.Function)
 	case types != nil && !contains(types, d.Type):
@@ -178,6 +180,8 @@ func (s *Spec) Validate() error {
 		return fmt.Errorf("accuracy %v: use a number from 0.001 to 0.1", d.Accuracy)
 	case d.K < 1 || d.K > 500:
 		return fmt.Errorf("k %d: use a number from 1 to 500", d.K)
+	case d.Function == LastK && d.K > maxRecent:
+		return fmt.Errorf("k %d: use a number from 1 to %d", d.K, maxRecent)
 	case d.Capacity < d.K || d.Capacity > 4096:
 		return fmt.Errorf("capacity %d: use a number from k to 4096", d.Capacity)
 	case d.Precision < 10 || d.Precision > 16:
@@ -208,6 +212,8 @@ func (s *Spec) ResultType() Type {
 		return Integer
 	case TopK:
 		return Ranked
+	case LastK:
+		return Texts
 	case Avg, SumSquares, Variance, Stddev, Quantile:
 		return Number
 	}

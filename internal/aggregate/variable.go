@@ -91,6 +91,11 @@ func (s *Set) addPart(p *part, b []byte, v, by *event.Scalar, at Point) (out []b
 			return b, false, reason
 		}
 		out, rebuilt = p.top.Add(b, s.text, s.body)
+	case opRecent:
+		if s.text, reason = appendText(recentOne(s.text[:0], at), v); reason != Added {
+			return b, false, reason
+		}
+		out, rebuilt = s.mergeRecent(p, b, endRecentOne(s.text, p.text))
 	}
 	return out, rebuilt, Added
 }
@@ -212,8 +217,18 @@ func (s *Set) mergePart(p *part, b, o []byte) (out []byte, rebuilt bool) {
 		return p.distinct.Merge(b, o, s.body)
 	case opQuantiles:
 		return p.quantiles.Merge(b, o, s.body)
+	case opRecent:
+		return s.mergeRecent(p, b, o)
 	}
 	return p.top.Merge(b, o, s.body)
+}
+
+func (s *Set) mergeRecent(p *part, b, o []byte) (out []byte, rebuilt bool) {
+	if len(o) == 0 {
+		return b, false
+	}
+	s.body = mergeRecent(s.body[:0], b, o, p.capacity)
+	return s.body, true
 }
 
 func (p *part) variableValue(b []byte, spec *Spec) Value {
@@ -232,6 +247,8 @@ func (p *part) variableValue(b []byte, spec *Spec) Value {
 			return Value{}
 		}
 		return Value{Type: Number, Float: f}
+	case opRecent:
+		return recentValue(b)
 	}
 	v := Value{Type: Ranked}
 	for _, e := range p.top.Top(b, spec.K) {
@@ -261,6 +278,8 @@ func (s *Set) checkVariable(b []byte) error {
 			err = p.quantiles.Check(body)
 		case opTop:
 			err = p.top.Check(body)
+		case opRecent:
+			err = checkRecent(body, p.capacity, p.text)
 		}
 		if err != nil {
 			return fmt.Errorf("checking %s: %w", s.specs[p.function].Function, err)

@@ -64,6 +64,12 @@ func writeValue(out *result.Writer, column int, v *aggregate.Value) {
 			list[i] = result.Count{Value: e.Value, Count: e.Count}
 		}
 		out.Ranked(column, list)
+	case aggregate.Texts:
+		list := make([]string, len(v.List))
+		for i, e := range v.List {
+			list[i] = e.Value
+		}
+		out.Strs(column, list)
 	}
 }
 

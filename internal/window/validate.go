@@ -289,6 +289,8 @@ func columnType(t aggregate.Type) result.Type {
 		return result.Timestamp
 	case aggregate.Ranked:
 		return result.Ranked
+	case aggregate.Texts:
+		return result.Strings
 	}
 	return result.String
 }

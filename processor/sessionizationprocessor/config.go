@@ -75,7 +75,7 @@ type AggregateConfig struct {
 	// Name of the column.
 	Name string `mapstructure:"name"`
 	// Function is one of count, sum, min, max, avg, sum_squares, variance, stddev, first, last, arg_max, arg_min, count_distinct,
-	// quantile and top_k.
+	// quantile, top_k and last_k.
 	Function string `mapstructure:"function"`
 	Field    string `mapstructure:"field"`
 	By       string `mapstructure:"by"`

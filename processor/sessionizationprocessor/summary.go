@@ -97,6 +97,8 @@ func columnType(t aggregate.Type) result.Type {
 		return result.Timestamp
 	case aggregate.Ranked:
 		return result.Ranked
+	case aggregate.Texts:
+		return result.Strings
 	}
 	return result.String
 }
@@ -182,6 +184,12 @@ func (w *writer) value(taken map[int]bool, column int, v aggregate.Value) {
 			list = append(list, result.Count{Value: e.Value, Count: e.Count})
 		}
 		w.w.Ranked(column, list)
+	case aggregate.Texts:
+		list := make([]string, 0, len(v.List))
+		for _, e := range v.List {
+			list = append(list, e.Value)
+		}
+		w.w.Strs(column, list)
 	default:
 		w.w.Str(column, v.Text)
 	}

@@ -72,6 +72,25 @@ func TestRevenueIsAttributedToTheCampaignsOfItsSession(t *testing.T) {
 	s.becomes(t, rows(final), s.query(t, "sessions"))
 	s.becomes(t, []string{"0"}, "SELECT count() FROM campaign_revenue WHERE pane_timing != 'on_time' AND window_start < toDate('"+today.Format(time.DateOnly)+"')")
 
+	// Each campaign of a session gets its share.
+	shares := map[string]float64{}
+	for _, v := range visits {
+		campaigns := map[string]bool{}
+		for _, h := range v.of {
+			if campaign, ok := h.is["utm_campaign"].(string); ok {
+				campaigns[campaign] = true
+			}
+		}
+		for campaign := range campaigns {
+			shares[campaign] += v.revenue / float64(len(campaigns))
+		}
+	}
+	var split []string
+	for campaign, revenue := range shares {
+		split = append(split, campaign+"|"+number(revenue))
+	}
+	s.becomes(t, split, s.query(t, "shares", "round(", "(", ", 2)", ")"))
+
 	// By the order: the campaign that the visitor came by last.
 	type sale struct {
 		orders  int

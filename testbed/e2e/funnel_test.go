@@ -23,6 +23,9 @@ func shopping(rng *rand.Rand, from time.Time, weeks, visitors int) (all []happen
 				if campaign != "" && rng.IntN(2) == 0 {
 					h.is["utm_campaign"] = campaign
 				}
+				if rng.IntN(6) == 0 {
+					campaign = "retargeting"
+				}
 				if h.name == "order_completed" {
 					h.is["total"] = float64(rng.IntN(1000)) / 4
 				}

@@ -65,13 +65,14 @@ func TestFeaturesOfAUserAreWhatTheyDid(t *testing.T) {
 		hour, day, month := featuresOf(all, user, now.Add(-time.Hour)), featuresOf(all, user, now.Add(-24*time.Hour)), featuresOf(all, user, now.Add(-30*24*time.Hour))
 		s.becomes(t, []string{strings.Join([]string{
 			strconv.Itoa(hour.events), strconv.Itoa(hour.of["product_viewed"]), strconv.Itoa(hour.of["product_added"]), clickhouseTime(hour.lastSeen),
-			null(hour.lastProduct), null(hour.lastCategory), null(hour.lastSearch), ranked(hour.categories, 3), ranked(hour.products, 5),
-		}, "|")}, s.query(t, "hour", append(oldnew, "top_categories.value AS", "arrayStringConcat(top_categories.value, ',') AS", "top_products.value AS", "arrayStringConcat(top_products.value, ',') AS")...))
+			lately(hour.products, 10), lately(hour.lastCategories, 3), null(hour.lastSearch), ranked(hour.categories, 3),
+		}, "|")}, s.query(t, "hour", append(oldnew, " last_products", " arrayStringConcat(last_products, ',')", "last_categories", "arrayStringConcat(last_categories, ',')",
+			"top_categories.value AS", "arrayStringConcat(top_categories.value, ',') AS")...))
 		s.becomes(t, []string{strings.Join([]string{
-			strconv.Itoa(hour.events), strconv.Itoa(hour.of["product_viewed"]), null(hour.lastProduct),
+			strconv.Itoa(hour.events), strconv.Itoa(hour.of["product_viewed"]), lately(hour.products, 10),
 			strconv.Itoa(day.of["order_completed"]), number(day.spent), number(day.viewedPrice / float64(day.of["product_viewed"])), ranked(day.categories, 5),
 			strconv.Itoa(month.of["order_completed"]), number(month.spent), clickhouseTime(month.lastSeen), clickhouseTime(month.lastOrder), ranked(month.brands, 5),
-		}, "|")}, s.query(t, "all", append(oldnew, "d.top_categories.value AS", "arrayStringConcat(d.top_categories.value, ',') AS", "m.top_brands.value AS", "arrayStringConcat(m.top_brands.value, ',') AS")...))
+		}, "|")}, s.query(t, "all", append(oldnew, "h.last_products", "arrayStringConcat(h.last_products, ',')", "d.top_categories.value AS", "arrayStringConcat(d.top_categories.value, ',') AS", "m.top_brands.value AS", "arrayStringConcat(m.top_brands.value, ',') AS")...))
 	}
 	require.Equal(t, []string{"12|12"}, s.ask(t, "SELECT count(), uniqExact(user_id) FROM user_last_month"), "one row for each user")
 	require.Equal(t, []string{"0"}, s.ask(t, "SELECT count() FROM events GROUP BY event_id HAVING count() > 1 UNION ALL SELECT 0"))
@@ -79,15 +80,16 @@ func TestFeaturesOfAUserAreWhatTheyDid(t *testing.T) {
 
 // features are what a user's events add up to.
 type features struct {
-	events                                int
-	of, categories, products, brands      map[string]int
-	lastSeen, lastOrder                   time.Time
-	lastProduct, lastCategory, lastSearch string
-	spent, viewedPrice                    float64
+	events                   int
+	of, categories, brands   map[string]int
+	products, lastCategories []string // by time
+	lastSeen, lastOrder      time.Time
+	lastSearch               string
+	spent, viewedPrice       float64
 }
 
 func featuresOf(all []happened, user string, since time.Time) *features {
-	f := &features{of: map[string]int{}, categories: map[string]int{}, products: map[string]int{}, brands: map[string]int{}}
+	f := &features{of: map[string]int{}, categories: map[string]int{}, brands: map[string]int{}}
 	for _, h := range all { // by time
 		if h.user != user || h.at.Before(since) {
 			continue
@@ -95,17 +97,19 @@ func featuresOf(all []happened, user string, since time.Time) *features {
 		f.events++
 		f.of[h.name]++
 		f.lastSeen = h.at
-		text := func(field string, last *string, count map[string]int) {
-			if v, ok := h.is[field].(string); ok {
-				*last = v
-				count[v]++
-			}
+		if v, ok := h.is["product_id"].(string); ok {
+			f.products = append(f.products, v)
 		}
-		var ignored string
-		text("product_id", &f.lastProduct, f.products)
-		text("category", &f.lastCategory, f.categories)
-		text("query", &f.lastSearch, map[string]int{})
-		text("brand", &ignored, f.brands)
+		if v, ok := h.is["category"].(string); ok {
+			f.lastCategories = append(f.lastCategories, v)
+			f.categories[v]++
+		}
+		if v, ok := h.is["brand"].(string); ok {
+			f.brands[v]++
+		}
+		if v, ok := h.is["query"].(string); ok {
+			f.lastSearch = v
+		}
 		switch h.name {
 		case "order_completed":
 			f.spent += h.is["total"].(float64)
@@ -115,6 +119,17 @@ func featuresOf(all []happened, user string, since time.Time) *features {
 		}
 	}
 	return f
+}
+
+// lately are the last k values that differ, the last one first.
+func lately(byTime []string, k int) string {
+	var out []string
+	for _, v := range slices.Backward(byTime) {
+		if len(out) < k && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 func null(s string) string {
