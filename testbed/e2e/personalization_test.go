@@ -160,7 +160,7 @@ func TestFeaturesAreReadableSoonAfterTheEvent(t *testing.T) {
 		rate, err = strconv.ParseFloat(text, 64)
 		require.NoError(t, err)
 	}
-	const spacing = 150 * time.Millisecond
+	const spacing = 90 * time.Millisecond
 	lasts := freshnessProbes*spacing + 2*time.Second
 	run, err := load.NewRun(load.RunConfig{
 		Generator: load.GeneratorConfig{Seed: 4, Events: int64(rate * lasts.Seconds()), Users: 20_000, End: time.Now().Add(lasts), Span: lasts},
