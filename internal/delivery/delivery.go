@@ -35,6 +35,8 @@ type Delivery struct {
 	Watermark int64
 
 	coordinator Coordinator
+	// original reads the records of a range as the log has them; nil of what is no range.
+	original func() (plog.Logs, error)
 
 	mu      sync.Mutex // guards what is below; any goroutine of the call
 	raw     []event.Chunk
@@ -46,6 +48,8 @@ type Delivery struct {
 type Run struct {
 	Records  int
 	Appended int64 // Unix nanoseconds
+	// First is the position of the append's first record, whether it is one of these or not: which append it is.
+	First uint64
 	// Ends says that the append has no records after these: it is not where a delivery has cut it.
 	Ends bool
 }

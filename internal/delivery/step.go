@@ -158,6 +158,7 @@ func (c *Consumer) attempt(p *partition) error {
 		c.noteFailure(p, err)
 		return err
 	}
+	d.original = func() (plog.Logs, error) { return c.log.Load(p.id, s.first, s.last, true) }
 	d.FirstAppended, d.LastAppended = d.Runs[0].Appended, d.Runs[len(d.Runs)-1].Appended
 	err = c.o.Next(NewContext(c.lifetime, d), ld)
 	if err == nil && d.unread() {
@@ -201,7 +202,7 @@ func (c *Consumer) runs(p uint32, first, last uint64) ([]Run, error) {
 	var runs []Run
 	err := c.log.Scan(p, first, func(ch Chunk) bool {
 		from, to := max(first, ch.First), min(last, ch.Last())
-		runs = append(runs, Run{Records: int(to - from + 1), Appended: ch.Appended, Ends: to == ch.Last() && !ch.Cut})
+		runs = append(runs, Run{Records: int(to - from + 1), Appended: ch.Appended, First: ch.First, Ends: to == ch.Last() && !ch.Cut})
 		return ch.Last() < last
 	})
 	if err == nil && len(runs) == 0 {

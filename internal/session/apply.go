@@ -57,6 +57,7 @@ type batch struct {
 	part     uint32
 	first    uint64
 	in       watermark.Input
+	from     uint64 // position of the append that the last event came with
 	table    *keyed.Table
 	nameRefs *keyed.Table
 	finished *keyed.Table // made when it is needed
@@ -64,7 +65,7 @@ type batch struct {
 	runs     []delivery.Run
 	run      int
 	left     int  // of the run
-	removed  bool // see runsOf
+	unknown  bool // see runsOf
 	base     int  // position in the batch of the block's first event
 }
 
@@ -73,16 +74,20 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	w := e.workers.Get().(*worker)
 	defer e.workers.Put(w)
 	part := d.ID.Partition
+	runs, unknown, err := runsOf(d, b)
+	if err != nil {
+		return nil, err
+	}
 	a := &Applied{Overlay: e.space.Begin(part), Marks: slices.Grow(marks[:0], b.Len())[:0]}
-	bt := &batch{Applied: a, e: e, part: part, first: d.ID.First, in: e.input(part), run: -1, table: e.table(part)}
-	bt.runs, bt.removed = runsOf(d, b.Len())
+	bt := &batch{Applied: a, e: e, part: part, first: d.ID.First, run: -1, table: e.table(part), runs: runs, unknown: unknown}
+	bt.in, bt.from = e.seen(part)
 	if e.plan.CountNames {
 		bt.nameRefs = e.space.Table(part, namesTable)
 		bt.nameRefs.Pin()
 	}
 	refs := len(e.plan.refs)
 	w.n, w.keys = 0, w.keys[:0]
-	err := w.reader.Each(b, func(_ int, row *event.Row) bool {
+	err = w.reader.Each(b, func(_ int, row *event.Row) bool {
 		i := w.n
 		appended := bt.appended()
 		w.times[i], w.names[i] = row.Time, row.Name
@@ -140,7 +145,10 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	})
 	if err == nil {
 		w.block(bt)
-		e.space.SetMeta(part, bt.in.Append(nil))
+		if runs[len(runs)-1].Ends {
+			bt.in.EndAppend()
+		}
+		e.setSeen(part, &bt.in, bt.from)
 		err = e.space.Err(part) // a key that could not be brought back is taken for one that was never there
 	}
 	clear(w.values) // views into the batch
@@ -164,6 +172,10 @@ func (bt *batch) appended() int64 {
 	for bt.left == 0 && bt.run+1 < len(bt.runs) {
 		bt.run++
 		bt.left = bt.runs[bt.run].Records
+		if r := &bt.runs[bt.run]; bt.left > 0 && r.First != bt.from { // the end of the one before may have been removed
+			bt.in.EndAppend()
+			bt.from = r.First
+		}
 	}
 	bt.left--
 	return bt.runs[bt.run].Appended
@@ -171,22 +183,19 @@ func (bt *batch) appended() int64 {
 
 // seen lets the watermark move when the event was its append's last.
 func (bt *batch) seen() {
-	if bt.left == 0 && bt.runs[bt.run].Ends || bt.removed {
+	if bt.left == 0 && bt.runs[bt.run].Ends || bt.unknown {
 		bt.in.EndAppend()
 	}
 }
 
-// runsOf says when the records were appended. Behind a processor that has removed some it is not known which: then it is when the first one was,
-// and each stands for an append.
-func runsOf(d *delivery.Delivery, records int) (runs []delivery.Run, removed bool) {
-	n := 0
-	for _, r := range d.Runs {
-		n += r.Records
+// runsOf says when the records were appended. Behind a processor of which it cannot be told, it is when the first one was, and each stands
+// for an append.
+func runsOf(d *delivery.Delivery, b event.Batch) (runs []delivery.Run, unknown bool, err error) {
+	runs, exact, err := d.RunsOf(b)
+	if err != nil || exact {
+		return runs, false, err
 	}
-	if n == records && n > 0 {
-		return d.Runs, false
-	}
-	return []delivery.Run{{Records: records, Appended: d.FirstAppended}}, true
+	return []delivery.Run{{Records: b.Len(), Appended: d.FirstAppended}}, true, nil
 }
 
 // block applies the events that were gathered.

@@ -97,7 +97,7 @@ func (e *Engine) Restore(s delivery.Snapshot, partitions uint32) error {
 	clear(e.plans)
 	e.plans[e.plan.table] = e.plan
 	for _, part := range space.Partitions() {
-		if m := space.Meta(part); len(m) != 0 && len(m) != watermark.Size {
+		if m := space.Meta(part); len(m) != 0 && len(m) != watermark.Size && len(m) != watermark.Size+8 { // earlier releases kept no append
 			return fmt.Errorf("partition %d: %w", part, errValue)
 		}
 		for t := range space.Tables(part) {
@@ -179,19 +179,32 @@ func (e *Engine) table(part uint32) *keyed.Table {
 
 // input is the partition's event time.
 func (e *Engine) input(part uint32) watermark.Input {
-	in, _, err := watermark.Parse(e.space.Meta(part))
-	if err != nil { // nothing was seen: Restore has checked it
-		return watermark.New()
-	}
+	in, _ := e.seen(part)
 	return in
+}
+
+// seen is the partition's event time, and the position of the append that its last event came with.
+func (e *Engine) seen(part uint32) (in watermark.Input, from uint64) {
+	in, rest, err := watermark.Parse(e.space.Meta(part))
+	if err != nil { // nothing was seen: Restore has checked it
+		return watermark.New(), 0
+	}
+	if len(rest) == 8 {
+		from = binary.BigEndian.Uint64(rest)
+	}
+	return in, from
+}
+
+func (e *Engine) setSeen(part uint32, in *watermark.Input, from uint64) {
+	e.space.SetMeta(part, binary.BigEndian.AppendUint64(in.Append(nil), from))
 }
 
 // Tick tells that a partition's time has come so far without events.
 func (e *Engine) Tick(t delivery.Tick) delivery.Overlay {
 	j := e.space.Begin(t.Partition)
-	in := e.input(t.Partition)
+	in, from := e.seen(t.Partition)
 	in.Tick(t.Appended, t.EventTime)
-	e.space.SetMeta(t.Partition, in.Append(nil))
+	e.setSeen(t.Partition, &in, from)
 	return j
 }
 

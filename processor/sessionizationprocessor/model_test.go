@@ -3,6 +3,7 @@
 package sessionizationprocessor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -59,12 +60,18 @@ func logs(records []oracle.Record) plog.Logs {
 // pipeline of one sessionization processor.
 func pipeline(t testing.TB, partitions int, cfg *Config) *deliverytest.Pipeline {
 	t.Helper()
+	return pipelineBehind(t, partitions, cfg, func(next consumer.Logs) consumer.Logs { return next })
+}
+
+// pipelineBehind a processor.
+func pipelineBehind(t testing.TB, partitions int, cfg *Config, before func(next consumer.Logs) consumer.Logs) *deliverytest.Pipeline {
+	t.Helper()
 	require.NoError(t, cfg.Validate())
 	return deliverytest.New(t, partitions, func(next consumer.Logs) (consumer.Logs, []component.Component) {
 		set := processortest.NewNopSettings(metadata.Type)
 		p, err := newProcessor(set, cfg, next)
 		require.NoError(t, err)
-		return p, []component.Component{p}
+		return before(p), []component.Component{p}
 	})
 }
 
@@ -361,6 +368,49 @@ func TestWhatIsMadeOfALogIsTheSameInEveryRun(t *testing.T) {
 				require.Equal(t, marks, again.annotations[id], "run %d, event %s", run, id)
 			}
 			require.Equal(t, strings.Join(first.sessions, "\n"), strings.Join(again.sessions, "\n"), "run %d", run)
+		}
+	}
+}
+
+// TestBehindAFilterItIsTheSameInEveryRun whether a delivery has all of an append, or only what the filter leaves, or what it removes.
+func TestBehindAFilterItIsTheSameInEveryRun(t *testing.T) {
+	filter := func(next consumer.Logs) consumer.Logs {
+		f, err := consumer.NewLogs(func(ctx context.Context, ld plog.Logs) error {
+			had := ld.LogRecordCount()
+			ld.ResourceLogs().RemoveIf(func(rl plog.ResourceLogs) bool {
+				sl := rl.ScopeLogs().At(0)
+				sl.LogRecords().RemoveIf(func(lr plog.LogRecord) bool { return lr.EventName() == "click" })
+				return sl.LogRecords().Len() == 0
+			})
+			if had > 0 && ld.LogRecordCount() == 0 { // as contrib's
+				return nil
+			}
+			return next.ConsumeLogs(ctx, ld)
+		})
+		require.NoError(t, err)
+		return f
+	}
+	for run := range uint64(20) {
+		rng := rand.New(rand.NewPCG(run, 13))
+		s := random(rng, 1, int64(40*time.Second))
+		for i := range s { // appends of several, that span more than events may be out of order by
+			if i > 0 && rng.IntN(4) > 0 {
+				s[i].Appended = s[i-1].Appended
+			}
+			if rng.IntN(8) == 0 && !s[i].Tick {
+				s[i].Time = []int64{0, s[i].Appended + int64(11*time.Minute)}[rng.IntN(2)]
+			}
+		}
+		var first outcome
+		for n := range 4 {
+			p := pipelineBehind(t, 1, testConfig(), filter)
+			fill(p, s)
+			p.Settle([]int{0, 1, 3, 17}[n])
+			if n == 0 {
+				first = outcomeOf(t, p)
+				continue
+			}
+			require.Equal(t, first, outcomeOf(t, p), "run %d", run)
 		}
 	}
 }
