@@ -32,20 +32,34 @@ type highMarks struct {
 	keptNext []uint64 // next, as it was then
 	next     []uint64 // by partition: the first position that was not looked at
 	appended []int64  // of the last event
-	event    []int64  // the highest event time, never more than its append time; 0 if none had a time
-	seen     []int64  // append time of the event that has it
+	// moved is when the last event came by the machine's clock as it goes now. It is not kept. Where that clock was put back, the log's time stands
+	// still until it has caught up, and says nothing of who is idle.
+	moved  []int64
+	ticked []int64 // when this process wrote the last tick, by the same clock
+	event  []int64 // the highest event time, never more than its append time; 0 if none had a time
+	seen   []int64 // append time of the event that has it
 }
 
 func newHighMarks(partitions int, now time.Time) *highMarks {
 	return &highMarks{
 		started: now.UnixNano(), next: make([]uint64, partitions), appended: make([]int64, partitions),
-		event: make([]int64, partitions), seen: make([]int64, partitions),
+		event: make([]int64, partitions), seen: make([]int64, partitions), moved: make([]int64, partitions), ticked: make([]int64, partitions),
+	}
+}
+
+// look takes all that is ahead of the clock for what has just happened: the clock was put back.
+func (h *highMarks) look(now time.Time) {
+	at := now.UnixNano()
+	h.started = min(h.started, at)
+	for p := range h.moved {
+		h.moved[p], h.ticked[p] = min(h.moved[p], at), min(h.ticked[p], at)
 	}
 }
 
 // note counts in what was appended to a partition at once: eventTime is the highest in it.
 func (h *highMarks) note(partition int, appended, eventTime int64) {
 	h.appended[partition] = max(h.appended[partition], appended)
+	h.moved[partition] = max(h.moved[partition], appended)
 	if eventTime > appended+int64(maxAhead) {
 		return
 	}
@@ -70,7 +84,7 @@ func (h *highMarks) at(now time.Time, tickInterval, idleTimeout time.Duration) s
 	var s stand
 	last, lowest, farthest := h.started, int64(0), 0
 	for p := range h.event {
-		at := max(h.appended[p], h.started) // idle from the start on, so that who waited for it may send first
+		at := max(h.moved[p], h.started) // idle from the start on, so that who waited for it may send first
 		last = max(last, at)
 		if h.event[p] > h.event[farthest] {
 			farthest = p
@@ -160,6 +174,7 @@ func (l *eventLog) restoreMarks() error {
 			continue
 		}
 		h.next[p], h.appended[p], h.event[p], h.seen[p] = r.Next[p], r.Appended[p], r.Event[p], r.Seen[p]
+		h.moved[p] = h.appended[p]
 	}
 	return nil
 }

@@ -54,6 +54,7 @@ func (l *eventLog) tick(now time.Time) error {
 	if l.stopping() || slices.Max(l.high.next) == 0 { // not all may have been read; or there never was a record
 		return nil
 	}
+	l.high.look(now)
 	s := l.high.at(now, l.cfg.TickInterval, l.cfg.IdleTimeout)
 	entry := &segmentlog.Entry{}
 	for _, p := range s.idle {
@@ -64,10 +65,15 @@ func (l *eventLog) tick(now time.Time) error {
 		eventTime := s.eventTime
 		if last.Kind == segmentlog.Tick {
 			eventTime = max(eventTime, last.EventTime) // the last of several stands for all
-			if now.Sub(time.Unix(0, last.Appended)) < s.spacing(eventTime != last.EventTime) {
+			at := last.Appended
+			if at > now.UnixNano() { // the clock was put back
+				at = l.high.ticked[p]
+			}
+			if now.Sub(time.Unix(0, at)) < s.spacing(eventTime != last.EventTime) {
 				continue
 			}
 		}
+		l.high.ticked[p] = now.UnixNano()
 		entry.Chunks = append(entry.Chunks, segmentlog.Chunk{
 			Partition: uint32(p), Records: 1, Kind: segmentlog.Tick, EventTime: eventTime,
 		})

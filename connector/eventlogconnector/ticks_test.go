@@ -375,3 +375,25 @@ func TestActivePartitionsWithoutATimeHoldNobodyBack(t *testing.T) {
 	f(7, 0, 9)
 	f(9, 7, 0)
 }
+
+func TestAClockThatIsPutBackDoesNotKeepPartitionsFromBeingIdle(t *testing.T) {
+	h := newFrozen(t, 2, nil)
+	h.happen(0, epoch.Add(-time.Minute))
+	h.happen(1, epoch.Add(-time.Minute))
+	h.tickIn(time.Second)
+	h.pass(-10 * time.Hour) // the log's time stands still for as long
+	h.happen(0, epoch.Add(-30*time.Second))
+	h.tickIn(0)
+	require.Equal(t, []string{"events", "events"}, h.told())
+	for range 3 {
+		h.pass(4 * time.Second)
+		h.happen(0, epoch.Add(-20*time.Second))
+		h.tickIn(0)
+	}
+	require.Equal(t, []string{"events", "-1m0s"}, h.told(), "one is active and one is not, by the clock that goes on")
+	entries := h.entries()
+	h.tickIn(time.Second)
+	require.Equal(t, entries, h.entries(), "and what it was told it is not told again at once")
+	h.tickIn(20 * time.Second)
+	require.Equal(t, []string{"-1m0s", "-1m0s"}, h.told())
+}
