@@ -119,7 +119,8 @@ func TestRevenueIsAttributedToTheCampaignsOfItsSession(t *testing.T) {
 	for k, v := range sales {
 		want = append(want, fmt.Sprintf("%s|%s|%d|%s", k.day, k.campaign, v.orders, number(v.revenue)))
 	}
-	s.becomes(t, want, s.query(t, "orders"))
+	s.becomes(t, want, s.query(t, "orders", "event_time, total\n", "event_time, toFloat64(properties.total) AS total\n",
+		"utm_campaign AS campaign", "toString(properties.utm_campaign) AS campaign", "utm_campaign IS NOT NULL", "properties.utm_campaign IS NOT NULL"))
 }
 
 func TestAnOrderIsAttributedBeforeItsSessionIsOver(t *testing.T) {
