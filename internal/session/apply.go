@@ -47,7 +47,7 @@ type worker struct {
 
 func newWorker(e *Engine) *worker {
 	return &worker{
-		e: e, set: e.plan.set.Clone(), reader: e.plan.fields.Reader(), values: make([]event.Scalar, ahead*len(e.plan.refs)),
+		e: e, set: e.plan.set.Clone(), reader: e.plan.fields.Reader(), values: make([]event.Scalar, ahead*e.plan.later),
 	}
 }
 
@@ -85,7 +85,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 		bt.nameRefs = e.space.Table(part, namesTable)
 		bt.nameRefs.Pin()
 	}
-	refs := len(e.plan.refs)
+	refs := e.plan.later
 	w.n, w.keys = 0, w.keys[:0]
 	err = w.reader.Each(b, func(_ int, row *event.Row) bool {
 		i := w.n
@@ -128,7 +128,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 		w.pending[i], w.untils[i] = ok, e.until(&bt.in)
 		if ok {
 			w.hashes[i] = keyed.Hash(w.keys[from:])
-			copy(w.values[i*refs:], row.Values)
+			copy(w.values[i*refs:(i+1)*refs], row.Values)
 			for n := i * refs; n < (i+1)*refs; n++ {
 				if w.values[n].Kind >= event.KindBytes { // lies in the reader, and not in the batch
 					w.values[n] = event.StringScalar(w.values[n].ScalarText())
@@ -201,7 +201,7 @@ func runsOf(d *delivery.Delivery, b event.Batch) (runs []delivery.Run, unknown b
 // block applies the events that were gathered.
 func (w *worker) block(bt *batch) {
 	w.kept += bt.table.Prefetch(w.hashes[:w.n], w.near[:])
-	refs := len(w.e.plan.refs)
+	refs := w.e.plan.later
 	from := 0
 	for i := range w.n {
 		key := w.keys[from:w.ends[i]]

@@ -49,6 +49,7 @@ type plan struct {
 	table string
 
 	refs    fieldNames
+	later   int // of refs, how many are read after the key
 	fields  *event.Fields
 	key     [][]int // by part, the columns of its alternatives
 	client  int
@@ -68,14 +69,7 @@ func newPlan(d Definition) (*plan, error) {
 	}
 	sum := sha256.Sum256(text)
 	p := &plan{Definition: d, text: string(text), table: tablePrefix + hex.EncodeToString(sum[:8]), client: -1}
-	for _, part := range d.Key {
-		var columns []int
-		for _, name := range part.Of {
-			columns = append(columns, p.refs.index(name))
-		}
-		p.key = append(p.key, columns)
-	}
-	p.id, p.failed = p.refs.index(event.FieldID), p.refs.index(event.FieldFailure)
+	p.id = p.refs.index(event.FieldID)
 	if d.Client {
 		p.client = p.refs.index(event.FieldSession)
 	}
@@ -110,6 +104,15 @@ func newPlan(d Definition) (*plan, error) {
 		}
 		specs = append(specs, s)
 	}
+	p.later = len(p.refs)
+	for _, part := range d.Key {
+		var columns []int
+		for _, name := range part.Of {
+			columns = append(columns, p.refs.index(name))
+		}
+		p.key = append(p.key, columns)
+	}
+	p.failed = p.refs.index(event.FieldFailure)
 	if p.set, err = aggregate.NewSet(specs, len(p.refs), len(p.filters)); err != nil {
 		return nil, fmt.Errorf("aggregates of sessions: %w", err)
 	}
