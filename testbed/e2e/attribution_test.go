@@ -38,7 +38,7 @@ func none(campaign string) string {
 func TestRevenueIsAttributedToTheCampaignsOfItsSession(t *testing.T) {
 	t.Parallel()
 	s := startScenario(t, "attribution")
-	today := time.Now().UTC().Truncate(24 * time.Hour)
+	today := time.Now().UTC().Add(-2 * time.Hour).Truncate(24 * time.Hour) // what was before is over now
 	from := today.AddDate(0, 0, -4)
 	var all []happened
 	for _, h := range shopping(rand.New(rand.NewPCG(6, 9)), from, 1, 150) {

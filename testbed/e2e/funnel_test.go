@@ -108,7 +108,7 @@ func TestFunnelsAndRetentionAreThoseOfTheSessions(t *testing.T) {
 	t.Parallel()
 	s := startScenario(t, "funnel")
 	const weeks = 4
-	from := monday(time.Now()).AddDate(0, 0, -7*weeks)
+	from := monday(time.Now().Add(-2*time.Hour)).AddDate(0, 0, -7*weeks)
 	all := shopping(rand.New(rand.NewPCG(6, 7)), from, weeks, 120)
 	all = slices.DeleteFunc(all, func(h happened) bool { return !h.at.Before(from.AddDate(0, 0, 7*weeks)) })
 	s.tell(t, all)
