@@ -51,7 +51,7 @@ func TestFeaturesOfAUserAreWhatTheyDid(t *testing.T) {
 	// What is at a window's edge leaves it with the clock.
 	all = slices.DeleteFunc(all, func(h happened) bool {
 		age := now.Sub(h.at)
-		return (age - time.Hour).Abs() < 5*time.Minute || (age-24*time.Hour).Abs() < time.Hour
+		return (age-time.Hour).Abs() < 5*time.Minute || (age-24*time.Hour).Abs() < time.Hour
 	})
 	slices.SortStableFunc(all, func(a, b happened) int { return a.at.Compare(b.at) })
 	// Events that come late count as the others do, while they are in the window.
