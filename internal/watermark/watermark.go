@@ -28,7 +28,7 @@ type Config struct {
 	MaxOutOfOrderness time.Duration
 	// AllowedLateness is how far behind the watermark an event still counts.
 	AllowedLateness time.Duration
-	// MaxFutureSkew is by how much an event's time may be ahead of its append time and still move the watermark.
+	// MaxFutureSkew is by how much an event's time may be ahead of its append time and still move the watermark, to its append time.
 	MaxFutureSkew time.Duration
 }
 
@@ -58,8 +58,8 @@ const (
 // See judges an event by the appends before its own, then counts it in. Times are Unix nanoseconds.
 func (in *Input) See(c *Config, eventTime, appended int64) Verdict {
 	v := in.Judge(c, eventTime, appended)
-	if v == OnTime {
-		in.Next = max(in.Next, eventTime)
+	if v == OnTime { // a clock that is ahead does not make others late: it moves to the present at most
+		in.Next = max(in.Next, min(eventTime, in.Appended))
 	}
 	return v
 }

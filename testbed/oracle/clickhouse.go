@@ -59,7 +59,7 @@ func Store(ctx context.Context, ch *chhttp.Client, table string, records []Recor
 // Judged is a subquery of the events, each with its verdict: see Judge.
 func (s SQL) Judged() string {
 	return fmt.Sprintf(`(SELECT *, multiIf(future, 'future', ifNull(time < high - %d, false), 'late', 'on_time') AS verdict FROM
-	(SELECT *, max(if(future OR tick AND time = 0, NULL, time)) OVER (PARTITION BY partition ORDER BY append RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high FROM
+	(SELECT *, max(if(future OR tick AND time = 0, NULL, if(tick, time, least(time, appended)))) OVER (PARTITION BY partition ORDER BY append RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high FROM
 	(SELECT *, NOT tick AND time > appended + %d AS future FROM %s)) WHERE NOT tick)`,
 		int64(s.Rules.MaxOutOfOrderness+s.Rules.AllowedLateness), int64(s.Rules.MaxFutureSkew), s.Table)
 }
@@ -67,7 +67,7 @@ func (s SQL) Judged() string {
 // Watermarks is a subquery of partition and watermark: see the function Watermarks.
 func (s SQL) Watermarks() string {
 	return fmt.Sprintf(`(SELECT partition, if(count(high) = 0, %d, max(high) - %d) AS watermark FROM
-	(SELECT partition, if(NOT tick AND time > appended + %d OR tick AND time = 0, NULL, time) AS high FROM %s) GROUP BY partition)`,
+	(SELECT partition, if(NOT tick AND time > appended + %d OR tick AND time = 0, NULL, if(tick, time, least(time, appended))) AS high FROM %s) GROUP BY partition)`,
 		int64(Nothing), int64(s.Rules.MaxOutOfOrderness), int64(s.Rules.MaxFutureSkew), s.Table)
 }
 

@@ -37,7 +37,7 @@ const Nothing = math.MinInt64
 
 // Judge says of each event whether it is late, by the appends before its own in its partition: it is if its time is before the highest time of
 // those, less MaxOutOfOrderness, less AllowedLateness. An event more than MaxFutureSkew ahead of its append time is of the future: it raises
-// nothing, and is never late. A tick raises to the time that it recorded. Events come back by partition and position.
+// nothing, and is never late; one that is ahead by less raises to its append time. A tick raises to the time that it recorded. Events come back by partition and position.
 func Judge(records []Record, rules Rules) []Event {
 	var out []Event
 	for _, partition := range byPartition(records) {
@@ -57,11 +57,19 @@ func Judge(records []Record, rules Rules) []Event {
 				out = append(out, Event{r, Late})
 			default:
 				out = append(out, Event{r, OnTime})
-				next = max(next, r.Time)
+				next = max(next, r.moves())
 			}
 		}
 	}
 	return out
+}
+
+// moves is where the record's time moves its partition to: to its append time at most, but for a tick, which says it itself.
+func (r *Record) moves() int64 {
+	if r.Tick {
+		return r.Time
+	}
+	return min(r.Time, r.Appended)
 }
 
 // Watermarks of the partitions when all records have been seen: Nothing of one that has shown nothing.
@@ -73,7 +81,7 @@ func Watermarks(records []Record, partitions int, rules Rules) []int64 {
 	for _, r := range records {
 		future := !r.Tick && r.Time > r.Appended+int64(rules.MaxFutureSkew)
 		if !future && (!r.Tick || r.Time != 0) {
-			at[r.Partition] = max(at[r.Partition], r.Time-int64(rules.MaxOutOfOrderness))
+			at[r.Partition] = max(at[r.Partition], r.moves()-int64(rules.MaxOutOfOrderness))
 		}
 	}
 	return at
