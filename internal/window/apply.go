@@ -59,7 +59,8 @@ type work struct {
 	threshold         int64 // of a stage: what is before it is late
 
 	runs     []delivery.Run
-	removed  bool // see runsOf
+	run      int
+	unknown  bool // see runsOf
 	left     int  // records of the first run
 	row      int
 	position uint64
@@ -93,13 +94,13 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 		w.position = w.input.rows
 	} else {
 		w.position = d.ID.First
-		w.runs, w.removed = runsOf(d, b.Len())
+		if w.runs, w.unknown, err = runsOf(d, b); err != nil {
+			return nil, err
+		}
+		w.run = -1
 	}
 	for i := range p.keys {
 		p.keys[i].row = 0
-	}
-	if len(w.runs) > 0 {
-		w.left = w.runs[0].Records
 	}
 	if err := p.reader.Each(b, w.each); err != nil {
 		return nil, err
@@ -110,23 +111,36 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 	if p.stage {
 		w.input.rows += uint64(w.row)
 		w.input.input.Raise(config, d.Watermark)
+	} else if w.runs[len(w.runs)-1].Ends {
+		w.input.input.EndAppend()
 	}
 	e.space.SetMeta(p.number, w.input.append(nil))
 	e.wantEarly(w.input.input.Appended)
 	return w.late, nil
 }
 
-// runsOf says when the records were appended. Behind a processor that has removed some it is not known which: then it is when the first one was,
-// and each stands for an append.
-func runsOf(d *delivery.Delivery, records int) (runs []delivery.Run, removed bool) {
-	n := 0
-	for _, r := range d.Runs {
-		n += r.Records
+// runsOf says when the records were appended. Behind a processor of which it cannot be told, it is when the first one was, and each stands
+// for an append.
+func runsOf(d *delivery.Delivery, b event.Batch) (runs []delivery.Run, unknown bool, err error) {
+	runs, exact, err := d.RunsOf(b)
+	if err != nil || exact {
+		return runs, false, err
 	}
-	if n == records {
-		return d.Runs, false
+	return []delivery.Run{{Records: b.Len(), Appended: d.FirstAppended}}, true, nil
+}
+
+// appended is the append time of the next event.
+func (w *work) appended() int64 {
+	for w.left == 0 && w.run+1 < len(w.runs) {
+		w.run++
+		w.left = w.runs[w.run].Records
+		if r := &w.runs[w.run]; w.left > 0 && r.First != w.input.rows { // the end of the one before may have been removed
+			w.input.input.EndAppend()
+			w.input.rows = r.First
+		}
 	}
-	return []delivery.Run{{Records: records, Appended: d.FirstAppended}}, true
+	w.left--
+	return w.runs[w.run].Appended
 }
 
 // each counts one event.
@@ -141,12 +155,10 @@ func (w *work) each(i int, row *event.Row) bool {
 			verdict = watermark.Late
 		}
 	default:
-		for w.left == 0 && len(w.runs) > 1 {
-			w.runs = w.runs[1:]
-			w.left = w.runs[0].Records
+		appended = w.appended()
+		if row.Time == 0 { // neither its producer nor a receiver gave it a time
+			row.Time = appended
 		}
-		w.left--
-		appended = w.runs[0].Appended
 		if ahead := row.Time - appended; ahead > int64(w.plan.o.MaxFuture) {
 			tooFarAhead = true
 		}
@@ -159,7 +171,7 @@ func (w *work) each(i int, row *event.Row) bool {
 		default:
 			verdict = in.See(&w.plan.o.Watermark, row.Time, appended)
 		}
-		if w.left == 0 && w.runs[0].Ends || w.removed {
+		if w.left == 0 && w.runs[w.run].Ends || w.unknown {
 			in.EndAppend()
 		}
 	}

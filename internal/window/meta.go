@@ -86,7 +86,7 @@ func (n *notes) clone() *notes {
 	return &c
 }
 
-// inputNotes are a partition's own: its input's watermark, and how many rows of a stage it has had.
+// inputNotes are an input's own: its watermark, and of a stage how many rows it has had, of a partition the first position of its last append.
 type inputNotes struct {
 	input watermark.Input
 	rows  uint64
