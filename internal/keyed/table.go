@@ -69,7 +69,7 @@ const MaxKey = 1<<16 - 1
 const minSlots = 8
 
 func newTable(s *Space, p *partition, name string) *Table {
-	t := &Table{space: s, part: p, name: name, spread: rand.Uint32() | 1}
+	t := &Table{space: s, part: p, name: name, spread: rand.Uint32() | 1} //nolint:gosec // it only has to differ from table to table
 	t.resizeIndex(minSlots)
 	return t
 }

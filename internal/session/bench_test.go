@@ -32,6 +32,7 @@ const (
 )
 
 func benchEngine(tb testing.TB, d Definition) *Engine {
+	tb.Helper()
 	e, err := New(Config{
 		Definition: d, Gap: 30 * time.Minute,
 		Time: watermark.Config{MaxOutOfOrderness: time.Minute, MaxFutureSkew: time.Hour},
@@ -81,6 +82,7 @@ func benchBatches(n int, key func() int) []event.Batch {
 }
 
 func apply(tb testing.TB, e *Engine, b event.Batch, marks []Mark) []Mark {
+	tb.Helper()
 	d := delivery.New(delivery.Identity{}, 1, nil)
 	d.Runs = []delivery.Run{{Records: perBatch, Appended: benchStart + int64(time.Hour)}}
 	a, err := e.Apply(d, b, marks)
@@ -93,6 +95,7 @@ func apply(tb testing.TB, e *Engine, b event.Batch, marks []Mark) []Mark {
 
 // cpuTime is user and system time of the process so far.
 func cpuTime(tb testing.TB) time.Duration {
+	tb.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		tb.Fatal(err)

@@ -56,10 +56,10 @@ func TestTimesAtTheEndsOfTheirRangeDoNotComeOutAtTheOther(t *testing.T) {
 	in := New()
 	require.Equal(t, OnTime, in.See(c, math.MinInt64+1, math.MaxInt64))
 	in.EndAppend()
-	require.Less(t, in.Watermark(c), int64(0))
+	require.Negative(t, in.Watermark(c))
 	require.Equal(t, OnTime, in.See(c, math.MaxInt64, math.MaxInt64))
 	in.EndAppend()
-	require.Greater(t, in.Watermark(c), int64(0))
+	require.Positive(t, in.Watermark(c))
 	require.Equal(t, Late, in.See(c, math.MinInt64+1, math.MaxInt64))
 }
 
