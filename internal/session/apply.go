@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/millrace/millrace/internal/aggregate"
 	"github.com/millrace/millrace/internal/delivery"
@@ -57,16 +56,12 @@ type batch struct {
 	part     uint32
 	first    uint64
 	in       watermark.Input
-	from     uint64 // position of the append that the last event came with
 	table    *keyed.Table
 	nameRefs *keyed.Table
 	finished *keyed.Table // made when it is needed
 	e        *Engine
-	runs     []delivery.Run
-	run      int
-	left     int  // of the run
-	unknown  bool // see runsOf
-	base     int  // position in the batch of the block's first event
+	appends  *delivery.Appends
+	base     int // position in the batch of the block's first event
 }
 
 // Apply finds the session of each event of a delivery. marks is scratch. The caller stages what is returned.
@@ -74,13 +69,13 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	w := e.workers.Get().(*worker)
 	defer e.workers.Put(w)
 	part := d.ID.Partition
-	runs, unknown, err := runsOf(d, b)
+	in, from := e.seen(part)
+	appends, err := d.Appends(b, from)
 	if err != nil {
 		return nil, err
 	}
 	a := &Applied{Overlay: e.space.Begin(part), Marks: slices.Grow(marks[:0], b.Len())[:0]}
-	bt := &batch{Applied: a, e: e, part: part, first: d.ID.First, run: -1, table: e.table(part), runs: runs, unknown: unknown}
-	bt.in, bt.from = e.seen(part)
+	bt := &batch{Applied: a, e: e, part: part, first: d.ID.First, in: in, appends: appends, table: e.table(part)}
 	if e.plan.CountNames {
 		bt.nameRefs = e.space.Table(part, namesTable)
 		bt.nameRefs.Pin()
@@ -89,7 +84,10 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	w.n, w.keys = 0, w.keys[:0]
 	err = w.reader.Each(b, func(_ int, row *event.Row) bool {
 		i := w.n
-		appended := bt.appended()
+		appended, ended := appends.Next()
+		if ended {
+			bt.in.EndAppend()
+		}
 		w.times[i], w.names[i] = row.Time, row.Name
 		if w.times[i] == 0 { // neither its producer nor a receiver gave it a time
 			w.times[i] = appended
@@ -108,7 +106,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 			m.Outcome, w.pending[i], w.keys = Failed, false, w.keys[:from]
 			w.ends[i] = from
 			a.Marks = append(a.Marks, m)
-			bt.seen()
+			bt.endAppend()
 			if w.n++; w.n == ahead {
 				w.block(bt)
 			}
@@ -137,7 +135,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 		}
 		w.ends[i] = len(w.keys)
 		a.Marks = append(a.Marks, m)
-		bt.seen()
+		bt.endAppend()
 		if w.n++; w.n == ahead {
 			w.block(bt)
 		}
@@ -145,10 +143,10 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	})
 	if err == nil {
 		w.block(bt)
-		if runs[len(runs)-1].Ends {
+		if appends.Complete() {
 			bt.in.EndAppend()
 		}
-		e.setSeen(part, &bt.in, bt.from)
+		e.setSeen(part, &bt.in, appends.From)
 		err = e.space.Err(part) // a key that could not be brought back is taken for one that was never there
 	}
 	clear(w.values) // views into the batch
@@ -167,35 +165,11 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	return a, nil
 }
 
-// appended is the append time of the next event.
-func (bt *batch) appended() int64 {
-	for bt.left == 0 && bt.run+1 < len(bt.runs) {
-		bt.run++
-		bt.left = bt.runs[bt.run].Records
-		if r := &bt.runs[bt.run]; bt.left > 0 && r.First != bt.from { // the end of the one before may have been removed
-			bt.in.EndAppend()
-			bt.from = r.First
-		}
-	}
-	bt.left--
-	return bt.runs[bt.run].Appended
-}
-
-// seen lets the watermark move when the event was its append's last.
-func (bt *batch) seen() {
-	if bt.left == 0 && bt.runs[bt.run].Ends || bt.unknown {
+// endAppend lets the watermark move if the event was its append's last.
+func (bt *batch) endAppend() {
+	if bt.appends.Ends() {
 		bt.in.EndAppend()
 	}
-}
-
-// runsOf says when the records were appended. Behind a processor of which it cannot be told, it is when the first one was, and each stands
-// for an append.
-func runsOf(d *delivery.Delivery, b event.Batch) (runs []delivery.Run, unknown bool, err error) {
-	runs, exact, err := d.RunsOf(b)
-	if err != nil || exact {
-		return runs, false, err
-	}
-	return []delivery.Run{{Records: b.Len(), Appended: d.FirstAppended}}, true, nil
 }
 
 // block applies the events that were gathered.
@@ -494,77 +468,6 @@ func (w *worker) replace(bt *batch, r keyed.Ref, from, to int, d *draft) {
 		w.value = append(w.value, v...)
 	}
 	copy(bt.table.Resize(r, len(w.value)), w.value)
-}
-
-// place of an event among the sessions of its key.
-type placing uint8
-
-const (
-	begin  placing = iota // a session of its own, before the one at pos
-	inside                // the one at pos, whose times it may stretch
-	bridge                // between the ones at pos and pos+1
-)
-
-func (e *Engine) place(ss []view, t int64, name string, values []event.Scalar) (pos int, how placing) {
-	pos = len(ss)
-	for pos > 0 && ss[pos-1].start() > t {
-		pos--
-	}
-	left, right := pos > 0 && e.takesLater(ss[pos-1], t, name, values), pos < len(ss) && e.takesEarlier(ss[pos], t)
-	switch {
-	case left && right && t > ss[pos-1].last() && e.fits(ss[pos-1].start(), ss[pos].last()):
-		return pos - 1, bridge
-	case left:
-		return pos - 1, inside
-	case right:
-		return pos, inside
-	}
-	return pos, begin
-}
-
-// takesLater says whether an event that is not before the session's start belongs to it.
-func (e *Engine) takesLater(v view, t int64, name string, values []event.Scalar) bool {
-	if v.is(isClosed) {
-		return false
-	}
-	if t < v.last() {
-		return true
-	}
-	return t-v.last() <= int64(e.cfg.Gap) && e.fits(v.start(), t) && !e.names[name] && !e.cutsField(v, t, values)
-}
-
-// takesEarlier says whether an event before the session's start belongs to it.
-func (e *Engine) takesEarlier(v view, t int64) bool {
-	return !v.is(isClosed|isCut) && v.start()-t <= int64(e.cfg.Gap) && e.fits(t, v.last())
-}
-
-// fits says whether one session may reach from one time to the other.
-func (e *Engine) fits(from, to int64) bool {
-	if e.cfg.MaxDuration > 0 && to-from >= int64(e.cfg.MaxDuration) {
-		return false
-	}
-	return e.cfg.CutDay == nil || e.day(from) == e.day(to)
-}
-
-func (e *Engine) day(t int64) int {
-	y, m, d := time.Unix(0, t).In(e.cfg.CutDay).Date()
-	return (y*13+int(m))*32 + d
-}
-
-// cutsField says whether the event brings a new value of a field that begins a session.
-func (e *Engine) cutsField(v view, t int64, values []event.Scalar) bool {
-	if len(e.plan.cuts) == 0 || v.is(isClosed) || t < v.last() {
-		return false
-	}
-	acc := v.accumulator()
-	var text []byte
-	for n, c := range e.plan.cuts {
-		was := binary.LittleEndian.Uint64(acc[8*n:])
-		if h := hashOf(values[c], &text); h != 0 && was != 0 && h != was {
-			return true
-		}
-	}
-	return false
 }
 
 // hashOf a value that is compared with the one before, the same for ever; 0 for an absent or empty one.

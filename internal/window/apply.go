@@ -58,10 +58,7 @@ type work struct {
 	allResults, panes bool
 	threshold         int64 // of a stage: what is before it is late
 
-	runs     []delivery.Run
-	run      int
-	unknown  bool // see runsOf
-	left     int  // records of the first run
+	appends  *delivery.Appends // nil of a stage's results
 	row      int
 	position uint64
 	late     []int // positions in the batch
@@ -94,10 +91,9 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 		w.position = w.input.rows
 	} else {
 		w.position = d.ID.First
-		if w.runs, w.unknown, err = runsOf(d, b); err != nil {
+		if w.appends, err = d.Appends(b, w.input.rows); err != nil {
 			return nil, err
 		}
-		w.run = -1
 	}
 	for i := range p.keys {
 		p.keys[i].row = 0
@@ -111,36 +107,15 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 	if p.stage {
 		w.input.rows += uint64(w.row)
 		w.input.input.Raise(config, d.Watermark)
-	} else if w.runs[len(w.runs)-1].Ends {
-		w.input.input.EndAppend()
+	} else {
+		if w.appends.Complete() {
+			w.input.input.EndAppend()
+		}
+		w.input.rows = w.appends.From
 	}
 	e.space.SetMeta(p.number, w.input.append(nil))
 	e.wantEarly(w.input.input.Appended)
 	return w.late, nil
-}
-
-// runsOf says when the records were appended. Behind a processor of which it cannot be told, it is when the first one was, and each stands
-// for an append.
-func runsOf(d *delivery.Delivery, b event.Batch) (runs []delivery.Run, unknown bool, err error) {
-	runs, exact, err := d.RunsOf(b)
-	if err != nil || exact {
-		return runs, false, err
-	}
-	return []delivery.Run{{Records: b.Len(), Appended: d.FirstAppended}}, true, nil
-}
-
-// appended is the append time of the next event.
-func (w *work) appended() int64 {
-	for w.left == 0 && w.run+1 < len(w.runs) {
-		w.run++
-		w.left = w.runs[w.run].Records
-		if r := &w.runs[w.run]; w.left > 0 && r.First != w.input.rows { // the end of the one before may have been removed
-			w.input.input.EndAppend()
-			w.input.rows = r.First
-		}
-	}
-	w.left--
-	return w.runs[w.run].Appended
 }
 
 // each counts one event.
@@ -155,7 +130,10 @@ func (w *work) each(i int, row *event.Row) bool {
 			verdict = watermark.Late
 		}
 	default:
-		appended = w.appended()
+		var ended bool
+		if appended, ended = w.appends.Next(); ended {
+			w.input.input.EndAppend()
+		}
 		if row.Time == 0 { // neither its producer nor a receiver gave it a time
 			row.Time = appended
 		}
@@ -171,7 +149,7 @@ func (w *work) each(i int, row *event.Row) bool {
 		default:
 			verdict = in.See(&w.plan.o.Watermark, row.Time, appended)
 		}
-		if w.left == 0 && w.runs[w.run].Ends || w.unknown {
+		if w.appends.Ends() {
 			in.EndAppend()
 		}
 	}
