@@ -5,7 +5,6 @@ package window
 import (
 	"encoding/binary"
 
-	"github.com/millrace/millrace/internal/aggregate"
 	"github.com/millrace/millrace/internal/delivery"
 	"github.com/millrace/millrace/internal/result"
 )
@@ -31,7 +30,7 @@ func (c *closing) rowAt(a *aggregation, out *result.Writer, head result.Head, st
 	}
 	c.values = a.set.Results(acc, c.values[:0])
 	for i := range c.values {
-		writeValue(out, a.firstValue+i, &c.values[i])
+		out.Value(a.firstValue+i, &c.values[i])
 	}
 	n := c.results[a.def.Name]
 	switch head.Timing {
@@ -44,33 +43,6 @@ func (c *closing) rowAt(a *aggregation, out *result.Writer, head result.Head, st
 	}
 	c.results[a.def.Name] = n
 	return nil
-}
-
-func writeValue(out *result.Writer, column int, v *aggregate.Value) {
-	switch v.Type {
-	case aggregate.Integer:
-		out.Int(column, v.Int)
-	case aggregate.Number:
-		out.Float(column, v.Float)
-	case aggregate.String:
-		out.Str(column, v.Text)
-	case aggregate.Boolean:
-		out.Bool(column, v.Bool)
-	case aggregate.Time:
-		out.Time(column, v.Int)
-	case aggregate.Ranked:
-		list := make([]result.Count, len(v.List))
-		for i, e := range v.List {
-			list[i] = result.Count{Value: e.Value, Count: e.Count}
-		}
-		out.Ranked(column, list)
-	case aggregate.Texts:
-		list := make([]string, len(v.List))
-		for i, e := range v.List {
-			list[i] = e.Value
-		}
-		out.Strs(column, list)
-	}
 }
 
 func (c *closing) writer(a *aggregation) (*result.Writer, error) {

@@ -246,7 +246,7 @@ func (d *Definition) table() (*result.Table, error) {
 			attribute = g.Field
 		}
 		t.Columns = append(t.Columns, result.Column{
-			Name: g.As, Attribute: result.Attribute(attribute), Type: columnType(g.Type),
+			Name: g.As, Attribute: result.Attribute(attribute), Type: result.TypeOf(g.Type),
 			Nullable:       !slices.Contains(t.Key, g.As),
 			LowCardinality: g.LowCardinality || g.Field == "event.name" || g.Field == "tenant.id",
 		})
@@ -257,7 +257,7 @@ func (d *Definition) table() (*result.Table, error) {
 	for i := range d.Values {
 		v := &d.Values[i]
 		spec := v.spec(0, 0, aggregate.None)
-		typ := columnType(spec.ResultType())
+		typ := result.TypeOf(spec.ResultType())
 		t.Columns = append(t.Columns, result.Column{
 			Name: v.As, Attribute: result.Attribute(v.As), Type: typ,
 			Nullable: typ.Scalar() && v.Function != aggregate.Count && v.Function != aggregate.CountDistinct,
@@ -274,23 +274,4 @@ func (d *Definition) table() (*result.Table, error) {
 		}
 	}
 	return t, nil
-}
-
-// columnType of a function's results.
-func columnType(t aggregate.Type) result.Type {
-	switch t {
-	case aggregate.Integer:
-		return result.Int64
-	case aggregate.Number:
-		return result.Float64
-	case aggregate.Boolean:
-		return result.Bool
-	case aggregate.Time:
-		return result.Timestamp
-	case aggregate.Ranked:
-		return result.Ranked
-	case aggregate.Texts:
-		return result.Strings
-	}
-	return result.String
 }

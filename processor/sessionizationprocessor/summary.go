@@ -75,7 +75,7 @@ func (c *Config) table() *result.Table {
 		if err != nil {
 			continue // Validate says it
 		}
-		add(a.Name, "session."+a.Name, columnType(compiled.Spec.ResultType()))
+		add(a.Name, "session."+a.Name, result.TypeOf(compiled.Spec.ResultType()))
 	}
 	return t
 }
@@ -83,24 +83,6 @@ func (c *Config) table() *result.Table {
 // columnOf a field.
 func columnOf(field string) string {
 	return strings.ToLower(strings.NewReplacer(".", "_", "-", "_").Replace(field))
-}
-
-func columnType(t aggregate.Type) result.Type {
-	switch t {
-	case aggregate.Integer:
-		return result.Int64
-	case aggregate.Number:
-		return result.Float64
-	case aggregate.Boolean:
-		return result.Bool
-	case aggregate.Time:
-		return result.Timestamp
-	case aggregate.Ranked:
-		return result.Ranked
-	case aggregate.Texts:
-		return result.Strings
-	}
-	return result.String
 }
 
 // writer writes summaries as rows.
@@ -140,8 +122,8 @@ func (w *writer) add(s *session.Summary) {
 			w.str(taken, w.columnOfField(s.Definition.Key[part].Of[n]), v.ScalarText())
 		}
 	}
-	for i, v := range s.Values {
-		w.value(taken, w.columnOfField(s.Definition.Aggregates[i].Name), v)
+	for i := range s.Values {
+		w.value(taken, w.columnOfField(s.Definition.Aggregates[i].Name), &s.Values[i])
 	}
 }
 
@@ -164,33 +146,10 @@ func (w *writer) str(taken map[int]bool, column int, s string) {
 	}
 }
 
-func (w *writer) value(taken map[int]bool, column int, v aggregate.Value) {
-	if column < 0 || taken[column] || v.IsNull() || columnType(v.Type) != w.table.Columns[column].Type {
+func (w *writer) value(taken map[int]bool, column int, v *aggregate.Value) {
+	if column < 0 || taken[column] || v.IsNull() || result.TypeOf(v.Type) != w.table.Columns[column].Type {
 		return
 	}
 	taken[column] = true
-	switch v.Type {
-	case aggregate.Integer:
-		w.w.Int(column, v.Int)
-	case aggregate.Number:
-		w.w.Float(column, v.Float)
-	case aggregate.Boolean:
-		w.w.Bool(column, v.Bool)
-	case aggregate.Time:
-		w.w.Time(column, v.Int)
-	case aggregate.Ranked:
-		list := make([]result.Count, 0, len(v.List))
-		for _, e := range v.List {
-			list = append(list, result.Count{Value: e.Value, Count: e.Count})
-		}
-		w.w.Ranked(column, list)
-	case aggregate.Texts:
-		list := make([]string, 0, len(v.List))
-		for _, e := range v.List {
-			list = append(list, e.Value)
-		}
-		w.w.Strs(column, list)
-	default:
-		w.w.Str(column, v.Text)
-	}
+	w.w.Value(column, v)
 }
