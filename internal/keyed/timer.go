@@ -3,7 +3,6 @@
 package keyed
 
 import (
-	"maps"
 	"math"
 	"slices"
 )
@@ -92,12 +91,4 @@ func (t *Table) Due(until int64, f func(r Ref) (again int64)) {
 			}
 		}
 	}
-}
-
-// NextDue is the earliest time at which a timer may be due, in Unix nanoseconds; false without one.
-func (t *Table) NextDue() (int64, bool) {
-	if len(t.timers.buckets) == 0 {
-		return 0, false
-	}
-	return int64(slices.Min(slices.Collect(maps.Keys(t.timers.buckets)))) << bucketShift, true
 }

@@ -32,7 +32,7 @@ type worker struct {
 	hashes  [ahead]uint64
 	near    [ahead]uint32
 	times   [ahead]int64
-	untils  [ahead]int64 // what was over when the event came: see Engine.until
+	untils  [ahead]int64 // what was over when the event came: sessions that had ended before, by more than the gap
 	names   [ahead]string
 	values  []event.Scalar
 	pending [ahead]bool // has a key and is not late
@@ -80,7 +80,6 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 		bt.nameRefs = e.space.Table(part, namesTable)
 		bt.nameRefs.Pin()
 	}
-	refs := e.plan.later
 	w.n, w.keys = 0, w.keys[:0]
 	err = w.reader.Each(b, func(_ int, row *event.Row) bool {
 		i := w.n
@@ -92,50 +91,16 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 		if w.times[i] == 0 { // neither its producer nor a receiver gave it a time
 			w.times[i] = appended
 		}
-		var ok bool
-		from := len(w.keys)
-		w.keys, ok = e.plan.keyOf(w.keys, row.Values)
-		if ok && e.plan.client >= 0 {
-			w.keys = row.Values[e.plan.client].AppendKey(w.keys)
-		}
-		if ok = ok && len(w.keys)-from <= maxKeyBytes; !ok {
-			w.keys = w.keys[:from]
-		}
-		m := Mark{Outcome: NoKey}
-		if !row.Values[e.plan.failed].IsEmpty() { // what it says cannot be trusted, its time included; it comes again when it is repaired
-			m.Outcome, w.pending[i], w.keys = Failed, false, w.keys[:from]
-			w.ends[i] = from
-			a.Marks = append(a.Marks, m)
-			bt.endAppend()
-			if w.n++; w.n == ahead {
-				w.block(bt)
-			}
-			return true
-		}
-		// Lateness is the event's own input's, whether it has a key or not.
-		verdict := bt.in.See(&e.cfg.Time, w.times[i], appended)
-		w.future[i] = verdict == watermark.Future
-		switch verdict {
-		case watermark.Late:
-			m.Outcome, ok = Late, false
-		case watermark.Future:
-			if ok {
-				a.Future++
-			}
-		}
-		w.pending[i], w.untils[i] = ok, e.until(&bt.in)
+		m := Mark{Outcome: Failed}
+		ok := row.Values[e.plan.failed].IsEmpty() // else what it says cannot be trusted, its time included; it comes again when it is repaired
 		if ok {
-			w.hashes[i] = keyed.Hash(w.keys[from:])
-			copy(w.values[i*refs:(i+1)*refs], row.Values)
-			for n := i * refs; n < (i+1)*refs; n++ {
-				if w.values[n].Kind >= event.KindBytes { // lies in the reader, and not in the batch
-					w.values[n] = event.StringScalar(w.values[n].ScalarText())
-				}
-			}
+			ok = w.gather(bt, i, row, appended, &m)
 		}
-		w.ends[i] = len(w.keys)
+		w.pending[i], w.ends[i] = ok, len(w.keys)
 		a.Marks = append(a.Marks, m)
-		bt.endAppend()
+		if appends.Ends() {
+			bt.in.EndAppend()
+		}
 		if w.n++; w.n == ahead {
 			w.block(bt)
 		}
@@ -165,11 +130,43 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch, marks []Mark) (*Appl
 	return a, nil
 }
 
-// endAppend lets the watermark move if the event was its append's last.
-func (bt *batch) endAppend() {
-	if bt.appends.Ends() {
-		bt.in.EndAppend()
+// gather judges an event's time and takes what one needs of it; false if it is in no session, as the mark says then.
+func (w *worker) gather(bt *batch, i int, row *event.Row, appended int64, m *Mark) bool {
+	e := w.e
+	from := len(w.keys)
+	var ok bool
+	w.keys, ok = e.plan.keyOf(w.keys, row.Values)
+	if ok && e.plan.client >= 0 {
+		w.keys = row.Values[e.plan.client].AppendKey(w.keys)
 	}
+	if ok = ok && len(w.keys)-from <= maxKeyBytes; !ok {
+		w.keys = w.keys[:from]
+	}
+	m.Outcome = NoKey
+	// Lateness is the event's own input's, whether it has a key or not.
+	verdict := bt.in.See(&e.cfg.Time, w.times[i], appended)
+	w.future[i] = verdict == watermark.Future
+	if verdict == watermark.Late {
+		m.Outcome = Late
+		return false
+	}
+	w.untils[i] = bt.in.LateBefore(&e.cfg.Time)
+	if !ok {
+		return false
+	}
+	if w.future[i] {
+		bt.Future++
+	}
+	w.hashes[i] = keyed.Hash(w.keys[from:])
+	refs := e.plan.later
+	values := w.values[i*refs : (i+1)*refs]
+	copy(values, row.Values)
+	for n := range values {
+		if values[n].Kind >= event.KindBytes { // lies in the reader, and not in the batch
+			values[n] = event.StringScalar(values[n].ScalarText())
+		}
+	}
+	return true
 }
 
 // block applies the events that were gathered.
@@ -360,15 +357,6 @@ func (w *worker) sweep(bt *batch, i int, r keyed.Ref, key []byte, until int64) {
 	}
 	copy(bt.table.Resize(r, len(w.value)), w.value)
 	w.sessions = sessionsOf(bt.table.Value(r), w.sessions[:0])
-}
-
-// until is before when, less the gap, the sessions of a partition are over.
-func (e *Engine) until(in *watermark.Input) int64 {
-	mark := in.Watermark(&e.cfg.Time)
-	if mark == watermark.Min {
-		return mark
-	}
-	return mark - int64(e.cfg.Time.AllowedLateness)
 }
 
 // follow says which session was before one that is over.

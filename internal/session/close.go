@@ -51,7 +51,7 @@ func (e *Engine) Checkpoint(w delivery.CheckpointWriter, emit func(*Summary) err
 	e.closing, e.moreDue, e.pending = e.closing[:0], false, e.emitted
 	for _, part := range e.space.Partitions() {
 		in := e.input(part)
-		until := e.until(&in)
+		until := in.LateBefore(&e.cfg.Time)
 		if until == watermark.Min {
 			continue
 		}

@@ -210,16 +210,12 @@ func (e *Engine) Tick(t delivery.Tick) delivery.Overlay {
 
 // Watermark is the least of all partitions: Min until each has shown an event or was ticked.
 func (e *Engine) Watermark() int64 {
-	least := int64(watermark.Min)
-	for part := range e.partitions {
-		in := e.input(part)
-		if w := in.Watermark(&e.cfg.Time); part == 0 {
-			least = w
-		} else {
-			least = min(least, w)
-		}
+	marks := make([]int64, e.partitions)
+	for part := range marks {
+		in := e.input(uint32(part))
+		marks[part] = in.Watermark(&e.cfg.Time)
 	}
-	return least
+	return watermark.Least(marks...)
 }
 
 // DirtyBytes is about what the next checkpoint writes. Any goroutine may call it.

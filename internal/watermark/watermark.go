@@ -73,7 +73,7 @@ func (in *Input) Judge(c *Config, eventTime, appended int64) Verdict {
 	if eventTime > add(in.Appended, c.MaxFutureSkew) {
 		return Future
 	}
-	if in.High != Min && eventTime < sub(in.Watermark(c), c.AllowedLateness) {
+	if eventTime < in.LateBefore(c) {
 		return Late
 	}
 	return OnTime
@@ -102,6 +102,14 @@ func (in *Input) Watermark(c *Config) int64 {
 		return Min
 	}
 	return sub(in.High, c.MaxOutOfOrderness)
+}
+
+// LateBefore is the time before which an event of the input is late: Min until the input has shown an event. Unix nanoseconds.
+func (in *Input) LateBefore(c *Config) int64 {
+	if in.High == Min {
+		return Min
+	}
+	return sub(in.Watermark(c), c.AllowedLateness)
 }
 
 // Least is the least of watermarks: Min if there are none.

@@ -85,9 +85,7 @@ func (e *Engine) Apply(d *delivery.Delivery, b event.Batch) (late []int, err err
 	}
 	config := &e.plan.o.Watermark
 	if p.stage {
-		if at := w.input.input.Watermark(config); at != watermark.Min {
-			w.threshold = at - int64(config.AllowedLateness)
-		}
+		w.threshold = w.input.input.LateBefore(config)
 		w.position = w.input.rows
 	} else {
 		w.position = d.ID.First
