@@ -86,6 +86,14 @@ func (p *Plan) ottl() (*ottl.Parser[record], error) {
 	return p.parser, nil
 }
 
+// parserOf a text whose functions are the same at a replay.
+func (p *Plan) parserOf(text string) (*ottl.Parser[record], error) {
+	if err := checkPure(text); err != nil {
+		return nil, err
+	}
+	return p.ottl()
+}
+
 func ottlError(text string, err error) error {
 	return fmt.Errorf("%q is not read: %w; functions are %v", text, err, slices.Sorted(maps.Keys(functions())))
 }
@@ -94,10 +102,7 @@ func ottlError(text string, err error) error {
 func (p *Plan) condition(text string) (int, error) {
 	f := &filter{text: text}
 	if !p.readOnly {
-		if err := checkPure(text); err != nil {
-			return 0, err
-		}
-		parser, err := p.ottl()
+		parser, err := p.parserOf(text)
 		if err != nil {
 			return 0, err
 		}
@@ -116,10 +121,7 @@ func (p *Plan) expression(text string) (int, error) {
 	}
 	e := &expression{text: text}
 	if !p.readOnly {
-		if err := checkPure(text); err != nil {
-			return 0, err
-		}
-		parser, err := p.ottl()
+		parser, err := p.parserOf(text)
 		if err != nil {
 			return 0, err
 		}

@@ -14,8 +14,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"github.com/millrace/millrace/testbed/rawgrpc"
 )
 
 // bomb is 64 MiB of spaces in 64 kB.
@@ -66,20 +67,6 @@ func badOTLPRequests(t *testing.T, i *instance) {
 	assert.Equal(t, "0", i.one(t, "SELECT count() FROM events WHERE event_id = '%s'", id))
 }
 
-// rawCodec sends bytes that are no message.
-type rawCodec struct{}
-
-func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
-}
-
-func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	*v.(*[]byte) = data.Materialize()
-	return nil
-}
-
-func (rawCodec) Name() string { return "proto" }
-
 func badGRPCRequests(t *testing.T, i *instance) {
 	conn, err := grpc.NewClient(i.env["MILLRACE_OTLP_GRPC"], grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
 	require.NoError(t, err)
@@ -89,7 +76,7 @@ func badGRPCRequests(t *testing.T, i *instance) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		var answer []byte
-		err := conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", body, &answer, append(opts, grpc.ForceCodecV2(rawCodec{}))...)
+		err := conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", body, &answer, append(opts, rawgrpc.Option())...)
 		st := status.Convert(err)
 		assert.Equal(t, want, st.Code(), st.Message())
 		assert.Contains(t, st.Message(), wantMessage)

@@ -13,8 +13,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // makes the compressor known
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"github.com/millrace/millrace/testbed/rawgrpc"
 )
 
 const exportMethod = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
@@ -33,7 +34,7 @@ func newGRPCSender(t *Targets) (*grpcSender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening OTLP/gRPC to %s: %w", t.OTLPGRPC, err)
 	}
-	s := &grpcSender{conn: conn, targets: t, opts: []grpc.CallOption{grpc.ForceCodecV2(rawCodec{})}}
+	s := &grpcSender{conn: conn, targets: t, opts: []grpc.CallOption{rawgrpc.Option()}}
 	if t.Gzip {
 		s.opts = append(s.opts, grpc.UseCompressor("gzip"))
 	}
@@ -80,26 +81,4 @@ func partialSuccess(answer []byte) outcome {
 		return outcome{rejected: n, err: fmt.Errorf("%w: %d events: %s", errPartial, n, resp.PartialSuccess().ErrorMessage())}
 	}
 	return outcome{}
-}
-
-// rawCodec passes bytes through under the name of the codec that the other side has.
-type rawCodec struct{}
-
-func (rawCodec) Name() string { return "proto" }
-
-func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	b, ok := v.([]byte)
-	if !ok {
-		return nil, fmt.Errorf("%T is no encoded message", v)
-	}
-	return mem.BufferSlice{mem.SliceBuffer(b)}, nil
-}
-
-func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	b, ok := v.(*[]byte)
-	if !ok {
-		return fmt.Errorf("%T cannot hold an encoded message", v)
-	}
-	*b = data.Materialize()
-	return nil
 }

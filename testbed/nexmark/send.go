@@ -12,8 +12,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"github.com/millrace/millrace/testbed/rawgrpc"
 )
 
 const exportMethod = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
@@ -42,7 +43,7 @@ var errRejected = errors.New("the receiver rejected events")
 func (s *Sender) Send(ctx context.Context, request []byte) error {
 	for {
 		var answer []byte
-		err := s.conn.Invoke(ctx, exportMethod, request, &answer, grpc.ForceCodecV2(rawCodec{}))
+		err := s.conn.Invoke(ctx, exportMethod, request, &answer, rawgrpc.Option())
 		if err == nil {
 			resp := plogotlp.NewExportResponse()
 			if err := resp.UnmarshalProto(answer); err != nil {
@@ -64,26 +65,4 @@ func (s *Sender) Send(ctx context.Context, request []byte) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// rawCodec passes encoded messages through, under the name of the codec that the other side has.
-type rawCodec struct{}
-
-func (rawCodec) Name() string { return "proto" }
-
-func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	b, ok := v.([]byte)
-	if !ok {
-		return nil, fmt.Errorf("%T is no encoded message", v)
-	}
-	return mem.BufferSlice{mem.SliceBuffer(b)}, nil
-}
-
-func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	b, ok := v.(*[]byte)
-	if !ok {
-		return fmt.Errorf("%T cannot hold an encoded message", v)
-	}
-	*b = data.Materialize()
-	return nil
 }
