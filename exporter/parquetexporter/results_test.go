@@ -101,6 +101,7 @@ func TestResultsAreADatasetWithTheColumnsOfTheirTable(t *testing.T) {
 	for key := range h.files() {
 		keys = append(keys, filepath.Dir(key))
 	}
+	slices.Sort(keys)
 	require.Equal(t, []string{"event_name=visit.end/date=2026-01-02/hour=12", "results/event_name=visit.end/date=2026-01-02/hour=12"}, keys, "of results, and of others")
 	require.Equal(t, strings.Join([]string{
 		"acme\tann\t2026-01-02 11:00:00.000000007\t3\t0.5\tfalse\tviewed\t['a','b']\t['/b','/a']\t[2,1]\t{\"event_counts\":{\"x\":2}}\t" + ann + "\ton_time\t0",

@@ -250,7 +250,7 @@ func (n *inode) flush(sector int, some func() bool) {
 	if more := len(n.data) - len(n.disk); more > 0 {
 		n.disk = append(n.disk, make([]byte, more)...)
 	}
-	for s := range n.dirty {
+	for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
 		if some() && s*sector < len(n.data) {
 			copy(n.disk[s*sector:min((s+1)*sector, len(n.disk))], n.data[s*sector:])
 		}
