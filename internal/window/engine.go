@@ -4,8 +4,6 @@ package window
 
 import (
 	"context"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -183,75 +181,6 @@ func (e *Engine) seen() delivery.Inputs {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.inputs
-}
-
-// Restore implements delivery.Participant.
-func (e *Engine) Restore(_ context.Context, s delivery.Snapshot) error {
-	space, err := keyed.Restore(s, keyed.Options{MaxBytes: e.plan.o.MaxBytes})
-	if err != nil {
-		return err
-	}
-	n, err := readNotes(space.Meta(e.shared()))
-	if err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.space, e.notes, e.pending = space, n, nil
-	e.parts, e.stages = map[uint32]*part{}, slices.Clone(n.Stages)
-	e.retired, e.unknown, e.recheck, e.closing = nil, nil, true, nil
-	e.more.Store(false)
-	e.due.Store(watermark.Min)
-	for i := range n.Aggregations {
-		e.retire(&n.Aggregations[i])
-	}
-	for _, number := range space.Partitions() {
-		for t := range space.Tables(number) {
-			id, _, _, ok := parseName(t)
-			if known := ok && (e.find(id) != nil || n.find(id) != nil); !known && !slices.Contains(e.unknown, id) {
-				e.unknown = append(e.unknown, id)
-			}
-		}
-	}
-	e.changed.Store(len(e.retired)+len(e.unknown) > 0)
-	if len(e.unknown) > 0 {
-		e.o.Logger.Warn("There is state of aggregations of which no definition is known: it is dropped")
-	}
-	return nil
-}
-
-// retire takes up the state of a definition that is not among the plan's, to be emitted once.
-func (e *Engine) retire(n *aggregationNotes) {
-	raw, err := hex.DecodeString(n.ID)
-	var id identity
-	if copy(id[:], raw); err != nil || len(raw) != len(id) {
-		return
-	}
-	if e.find(id) != nil {
-		return
-	}
-	name := zap.String("aggregation", n.Definition.Name)
-	a, err := compileRetired(n.Definition)
-	if err == nil && a.id != id {
-		err = fmt.Errorf("its identity is %x and not %s", a.id, n.ID)
-	}
-	if err != nil { // a release that reads it otherwise
-		e.o.Logger.Warn("The state of an aggregation that was changed cannot be read any more: it is dropped", name, zap.Error(err))
-		e.unknown = append(e.unknown, id)
-		return
-	}
-	e.o.Logger.Info("An aggregation was changed or removed: what its open windows hold is emitted as it is", name)
-	e.retired = append(e.retired, a)
-}
-
-// compileRetired compiles a definition to read its state, not to add to it: OTTL is not needed for that.
-func compileRetired(d Definition) (*aggregation, error) {
-	p := &Plan{readOnly: true}
-	a, err := p.compile(&d)
-	if err != nil {
-		return nil, err
-	}
-	return a, p.compileSet(a)
 }
 
 // find the plan's aggregation.
