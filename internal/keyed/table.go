@@ -20,7 +20,6 @@ type Ref uint32
 type entry struct {
 	block uint32
 	vlen  uint32
-	hash  uint32 // upper half
 	due   uint32 // the bucket of its timer; 0 without one
 	klen  uint16
 	flags uint8
@@ -85,11 +84,11 @@ func (t *Table) Pin() { t.pinned = true }
 
 // Bytes that the table takes in memory.
 func (t *Table) Bytes() int {
-	return t.arena.bytes + 8*len(t.index) + 20*cap(t.entries) + 4*(cap(t.free)+cap(t.dirty)) + cap(t.gone) + t.timers.bytes() + t.spill.bytes()
+	return t.arena.bytes + 8*len(t.index) + 16*cap(t.entries) + 4*(cap(t.free)+cap(t.dirty)) + cap(t.gone) + t.timers.bytes() + t.spill.bytes()
 }
 
 // used is what its entries take of that: what spilling some of them gives back to others.
-func (t *Table) used() int { return t.arena.used + 40*t.n }
+func (t *Table) used() int { return t.arena.used + 36*t.n }
 
 func (t *Table) resizeIndex(n int) {
 	old := t.index
@@ -195,7 +194,7 @@ func (t *Table) insert(h uint32, key []byte, n int, fresh bool) Ref {
 	b := t.arena.get(block, size)
 	copy(b, key)
 	clear(b[len(key):])
-	t.entries[r] = entry{block: block, vlen: uint32(n), hash: h, klen: uint16(len(key)), flags: live}
+	t.entries[r] = entry{block: block, vlen: uint32(n), klen: uint16(len(key)), flags: live}
 	t.put(slot{h, uint32(r) + 1})
 	t.n++
 	return r
@@ -266,7 +265,7 @@ func (t *Table) Delete(r Ref) {
 func (t *Table) remove(r Ref) {
 	e := &t.entries[r]
 	mask := uint32(len(t.index) - 1)
-	i := t.home(e.hash) & mask
+	i := t.home(uint32(Hash(t.bytes(e)[:e.klen])>>32)) & mask
 	for t.index[i].ref != uint32(r)+1 {
 		i = (i + 1) & mask
 	}
