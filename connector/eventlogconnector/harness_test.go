@@ -265,7 +265,7 @@ func events(tenant string, ids ...string) plog.Logs {
 
 func (h *harness) await(what string, condition func() bool) {
 	h.t.Helper()
-	require.Eventually(h.t, condition, 20*time.Second, time.Millisecond, what)
+	require.Eventually(h.t, condition, time.Minute, time.Millisecond, what)
 }
 
 func (h *harness) awaitStored(n int) {

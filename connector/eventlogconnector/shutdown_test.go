@@ -48,7 +48,7 @@ func (h *harness) awaitShutdown(what string) {
 	select {
 	case err := <-done:
 		require.NoError(h.t, err, what)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		h.t.Fatal("the shutdown does not end: " + what)
 	}
 	require.NoError(h.t, h.store.Close())

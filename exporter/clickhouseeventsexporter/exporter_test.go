@@ -351,7 +351,7 @@ func TestCompressions(t *testing.T) {
 		x.engine.Restart()
 		b := event.NewBuilder("t", "s", "test")
 		add(t, b, compression, "1", `{"text":"`+strings.Repeat("x", 1000)+`"}`)
-		require.Eventually(t, func() bool { return x.ConsumeLogs(t.Context(), b.Batch().Logs()) == nil }, 10*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { return x.ConsumeLogs(t.Context(), b.Batch().Logs()) == nil }, time.Minute, 50*time.Millisecond)
 		assert.Equal(t, "1", x.engine.Query("SELECT count() FROM events WHERE event_name = '"+compression+"'"))
 	}
 }

@@ -57,7 +57,7 @@ func TestAColumnThatIsChangedWhileWeRunClipsNothing(t *testing.T) {
 	require.Equal(t, "5", x.engine.Query("SELECT count() FROM events"))
 }
 
-// TestACancelledINSERTEnds although nothing bounds it, and before the server is done, which takes three seconds.
+// TestACancelledINSERTEnds although nothing bounds it, and before the server is done, which would take three seconds and be no error.
 func TestACancelledINSERTEnds(t *testing.T) {
 	x := newDeliverer(t, nil, func(c *Config) { c.TimeoutConfig.Timeout = 0 })
 	x.engine.Exec("ALTER TABLE events ADD CONSTRAINT slow CHECK sleepEachRow(0.59) = 0")
@@ -67,12 +67,12 @@ func TestACancelledINSERTEnds(t *testing.T) {
 	go func() { done <- x.ConsumeLogs(ctx, ld) }()
 	require.Eventually(t, func() bool {
 		return x.engine.Query("SELECT count() FROM system.processes WHERE startsWith(query, 'INSERT INTO `analytics`')") == "1"
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	cancel()
 	select {
 	case err := <-done:
 		require.Error(t, err)
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(time.Minute):
 		t.Fatal("it goes on")
 	}
 }

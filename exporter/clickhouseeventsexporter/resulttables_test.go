@@ -156,7 +156,7 @@ func TestADeclaredTableIsThereBeforeTheFirstResult(t *testing.T) {
 	}
 	require.NoError(t, x.ConsumeLogs(result.Emitted(t.Context()), result.Declaration(visits(), perMinute())))
 	const all = "['events','events_per_minute','events_per_minute_panes','failed_events','visits','visits_panes']"
-	require.Eventually(t, func() bool { return tables() == all }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return tables() == all }, time.Minute, 10*time.Millisecond)
 	x.stop()
 
 	for _, table := range []string{"visits", "events_per_minute", "visits_panes", "events_per_minute_panes"} {
@@ -169,7 +169,7 @@ func TestADeclaredTableIsThereBeforeTheFirstResult(t *testing.T) {
 	require.NoError(t, x.ConsumeLogs(result.Emitted(t.Context()), result.Declaration(visits())))
 	require.NoError(t, x.ConsumeLogs(result.Emitted(t.Context()), result.Declaration(perMinute())))
 	x.engine.Restart()
-	require.Eventually(t, func() bool { return tables() == all }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return tables() == all }, time.Minute, 10*time.Millisecond)
 }
 
 func TestResultsNeedTheRightsOfTheReadme(t *testing.T) {

@@ -214,7 +214,7 @@ func TestAFailedDiskEndsTheCollector(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 	}
 	require.ErrorIs(t, s.Store().Range(nil, nil, func(_, _ []byte) error { return nil }), state.ErrCorrupt)
-	require.Eventually(t, func() bool { return len(h.reported()) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(h.reported()) > 0 }, time.Minute, time.Millisecond)
 	require.Equal(t, componentstatus.StatusFatalError, h.reported()[0])
 	require.ErrorIs(t, h.last, state.ErrCorrupt)
 }

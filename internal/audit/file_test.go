@@ -271,7 +271,7 @@ func TestWritersAtTheSameTimeShareASync(t *testing.T) {
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			return len(a.waiting) == writers-1
-		}, 20*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 	})
 	faults.syncs = 0
 	var wg sync.WaitGroup
@@ -310,7 +310,7 @@ func TestCloseWaitsForTheWritersAndEachGetsAnAnswer(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return written.Load() > 20 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return written.Load() > 20 }, time.Minute, time.Millisecond)
 	require.NoError(t, a.Close())
 	wg.Wait()
 	require.EqualValues(t, written.Load(), good(t, dir).Lines)

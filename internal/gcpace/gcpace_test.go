@@ -63,9 +63,9 @@ func TestThePaceFollowsTheLiveHeapUntilTheLastStop(t *testing.T) {
 	for range 200 {
 		live = append(live, make([]byte, 1<<20))
 	}
-	require.Eventually(t, func() bool { runtime.GC(); p := percent(); return p > 100 && p < 300 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { runtime.GC(); p := percent(); return p > 100 && p < 300 }, time.Minute, time.Millisecond)
 	runtime.KeepAlive(live)
-	require.Eventually(t, func() bool { runtime.GC(); return percent() > 400 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { runtime.GC(); return percent() > 400 }, time.Minute, time.Millisecond)
 	stop()
 	stop()
 	require.Greater(t, percent(), 400, "somebody else still wants it")

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	waitFor = 20 * time.Second
+	waitFor = time.Minute
 	tick    = time.Millisecond
 )
 

@@ -348,7 +348,7 @@ func TestABatchThatIsRefusedForGoodStopsTheJobAndIsTheFirstAfterIt(t *testing.T)
 		default:
 			return false
 		}
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.ErrorContains(t, status.Err(), "the pipeline refuses a batch for good")
 	require.NoError(t, r.Shutdown(context.Background()))
 	require.Equal(t, 5, w.sink.asked, "nothing is passed over")
@@ -390,7 +390,7 @@ func TestAJobGoesOnWhereItWas(t *testing.T) {
 				finished = w.logs.FilterMessage(saidFinished).Len() > 0
 				return finished
 			}
-		}, 20*time.Second, 100*time.Microsecond)
+		}, time.Minute, 100*time.Microsecond)
 		require.NoError(t, r.Shutdown(context.Background()))
 		finished = finished || w.logs.FilterMessage(saidFinished).Len() > 0
 	}
@@ -491,7 +491,7 @@ func TestOnFinishEndsTheCollector(t *testing.T) {
 	case status := <-w.statuses:
 		require.Equal(t, componentstatus.StatusFatalError, status.Status())
 		require.ErrorContains(t, status.Err(), "no error: job \"default\" has finished")
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(t, "the collector was not asked to end")
 	}
 	require.NoError(t, r.Shutdown(context.Background()))

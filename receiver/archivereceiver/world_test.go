@@ -152,7 +152,7 @@ func (w *world) begin() (*archiveReceiver, error) {
 // waitLog returns when the receiver has said a line.
 func (w *world) waitLog(line string) {
 	w.t.Helper()
-	require.Eventually(w.t, func() bool { return w.logs.FilterMessage(line).Len() > 0 }, 20*time.Second, time.Millisecond, "no %q", line)
+	require.Eventually(w.t, func() bool { return w.logs.FilterMessage(line).Len() > 0 }, time.Minute, time.Millisecond, "no %q", line)
 }
 
 const (

@@ -344,7 +344,7 @@ func TestShutdownAnswersWhatIsUnderWayAndRefusesTheRest(t *testing.T) {
 	<-entered
 	stopped := make(chan error)
 	go func() { stopped <- r.Shutdown(context.Background()) }()
-	require.Eventually(t, r.server.Draining, 10*time.Second, time.Millisecond)
+	require.Eventually(t, r.server.Draining, time.Minute, time.Millisecond)
 
 	// A request on a connection from before the shutdown reaches the handlers still.
 	w := &recorder{header: http.Header{}}

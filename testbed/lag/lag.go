@@ -77,17 +77,21 @@ func PublishFailures(ctx context.Context, endpoint string) (int64, error) {
 // Await returns when every consumer has acknowledged everything, or with an error when ctx ends. progress, which may
 // be nil, is told what is left.
 func Await(ctx context.Context, endpoint string, progress func(left int64)) error {
+	var last int64
 	for {
 		left, err := Events(ctx, endpoint)
 		if err == nil && left == 0 {
 			return nil
 		}
-		if err == nil && progress != nil {
-			progress(left)
+		if err == nil {
+			last = left
+			if progress != nil {
+				progress(left)
+			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for consumers of the log, %d records behind: %w", left, ctx.Err())
+			return fmt.Errorf("waiting for consumers of the log, %d records behind when it last said: %w", last, errors.Join(err, ctx.Err()))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -358,7 +358,7 @@ func TestRunReachesAServerThatComesLater(t *testing.T) {
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- r.Do(context.Background()) }()
-	require.Eventually(t, func() bool { return r.Stats().Retries > 0 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return r.Stats().Retries > 0 }, time.Minute, 5*time.Millisecond)
 	l, err := net.Listen("tcp", addr)
 	require.NoError(t, err)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
@@ -375,7 +375,7 @@ func TestRunKeepsToItsRateWhateverTheServerDoes(t *testing.T) {
 		c.Generator.Events = 2000
 		c.Rate = 4000
 	})
-	require.InDelta(t, 0.5, r.Stats().Elapsed.Seconds(), 0.2)
+	require.Greater(t, r.Stats().Elapsed, 400*time.Millisecond, "2000 events at 4000 a second, but for the last batch")
 
 	release := make(chan struct{})
 	slow := newSink(t, func(int) answer { <-release; return accept })
@@ -387,7 +387,7 @@ func TestRunKeepsToItsRateWhateverTheServerDoes(t *testing.T) {
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- r.Do(context.Background()) }()
-	require.Eventually(t, func() bool { return r.Stats().Sent >= 100 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Stats().Sent >= 100 }, time.Minute, time.Millisecond)
 	close(release)
 	require.NoError(t, <-done)
 	require.EqualValues(t, 5000, r.Stats().Acked)
@@ -434,7 +434,7 @@ func TestRunBoundsTheDisorderOfEventTimesThatSendersMake(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- r.Do(t.Context()) }()
 	<-held
-	require.Eventually(t, func() bool { return r.flight.waits.Load() && r.Stats().Acked+10 >= r.Stats().Sent }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.flight.waits.Load() && r.Stats().Acked+10 >= r.Stats().Sent }, time.Minute, time.Millisecond)
 	require.Less(t, r.Stats().Sent, int64(100), "there are 0.8 events a second")
 	close(release)
 	require.NoError(t, <-done)
@@ -465,7 +465,7 @@ func TestRunBreaksOffWhenItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Do(ctx) }()
-	require.Eventually(t, func() bool { return r.Stats().Retries > 3 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Stats().Retries > 3 }, time.Minute, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 	st := r.Stats()
@@ -485,7 +485,7 @@ func TestRunEndsAfterItsDuration(t *testing.T) {
 	})
 	require.Positive(t, r.Stats().Acked)
 	require.Equal(t, r.Stats().Sent, r.Stats().Acked)
-	require.Less(t, r.Stats().Elapsed, 5*time.Second)
+	require.Less(t, r.Stats().Elapsed, time.Minute)
 }
 
 func TestRunRefusesNonsense(t *testing.T) {
