@@ -47,6 +47,20 @@ func TestWithoutALogEventsAreRefusedForGood(t *testing.T) {
 	require.NoError(t, p.Shutdown(context.Background()))
 }
 
+func TestAnotherStagesTableIsAnnouncedWhereItsResultsPass(t *testing.T) {
+	f := func(more string, want int) {
+		t.Helper()
+		sink := deliverytest.NewSink(t)
+		p, err := newProcessor(processortest.NewNopSettings(metadata.Type), readConfig(t, perMinute+more), sink)
+		require.NoError(t, err)
+		require.NoError(t, p.ConsumeLogs(result.Emitted(context.Background()), result.Declaration(p.plan.Tables()...)))
+		require.Len(t, sink.Outside, want)
+	}
+	f("", 0)
+	f("pass_events: true", 1)
+	f("pass_late_events: true", 1)
+}
+
 func TestTheTableIsAnnouncedAtStart(t *testing.T) {
 	p := deliverytest.New(t, 1, one(t, perMinute))
 	require.Len(t, p.Sink.Outside, 1)

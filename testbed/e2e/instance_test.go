@@ -269,10 +269,8 @@ func (i *instance) targets() load.Targets {
 func (i *instance) rows(tb testing.TB, format string, args ...any) []string {
 	tb.Helper()
 	i.awaitDelivered(tb)
-	t, err := i.ch.Table(context.Background(), fmt.Sprintf(format, args...))
-	require.NoError(tb, err)
 	out := []string{}
-	for _, row := range t.Rows {
+	for _, row := range i.table(tb, fmt.Sprintf(format, args...)).Rows {
 		texts := make([]string, len(row))
 		for c, v := range row {
 			texts[c] = fmt.Sprint(v)
@@ -280,6 +278,22 @@ func (i *instance) rows(tb testing.TB, format string, args ...any) []string {
 		out = append(out, strings.Join(texts, "|"))
 	}
 	return out
+}
+
+// table asks ClickHouse. Tables of results are announced at the collector's start, and nobody waits for them: they are there a moment later.
+func (i *instance) table(tb testing.TB, sql string) *chhttp.Table {
+	tb.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		answer, err := i.ch.Table(context.Background(), sql)
+		if err == nil {
+			return answer
+		}
+		if !chhttp.IsMissing(err) || time.Now().After(deadline) {
+			require.NoError(tb, err, sql)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // awaitDelivered waits until ClickHouse has what was acknowledged so far.

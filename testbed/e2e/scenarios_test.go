@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -64,10 +63,8 @@ func (s *scenario) query(t *testing.T, name string, oldnew ...string) string {
 // ask runs a query, and returns each row as its values joined by |, numbers with six digits.
 func (s *scenario) ask(tb testing.TB, sql string) []string {
 	tb.Helper()
-	table, err := s.ch.Table(context.Background(), sql)
-	require.NoError(tb, err, sql)
 	out := []string{}
-	for _, row := range table.Rows {
+	for _, row := range s.table(tb, sql).Rows {
 		texts := make([]string, len(row))
 		for c, v := range row {
 			texts[c] = fmt.Sprint(v)
