@@ -43,10 +43,18 @@ type closing struct {
 	refs      []keyed.Ref
 	id        []byte
 	acc       []byte
-	looked    []*aggregation // whose changed slices were all looked at
+	looked    []look
 	dropped   map[string]int64
 	nextEarly int64
 	waits     bool // changed windows have early panes to come
+}
+
+// look is that what changed of an aggregation was looked at for panes, but for the slices from `until` on: no window that has them was among those
+// that have panes.
+type look struct {
+	of    *aggregation
+	until int64
+	all   []int64 // the slices that there are, by time
 }
 
 // watermarks are the least ones of several inputs.
@@ -133,7 +141,7 @@ func (e *Engine) Committed() {
 	e.space.Committed()
 	c := e.closing
 	e.notes, e.pending, e.closing = e.pending, nil, nil
-	e.retired, e.unknown, e.recheck = nil, nil, false
+	e.retired, e.unknown = nil, nil
 	e.changed.Store(false)
 	e.forget(c.looked)
 	e.more.Store(c.full || c.waits)
@@ -164,18 +172,39 @@ func (e *Engine) Aborted() {
 	e.forget(nil)
 }
 
-// forget what parts know of their tables, and which slices of these aggregations changed.
-func (e *Engine) forget(looked []*aggregation) {
+// forget what parts know of their tables, and which slices changed that were looked at.
+func (e *Engine) forget(looked []look) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range e.parts {
 		p.forget()
-		for i, a := range e.plan.aggs {
-			if slices.Contains(looked, a) {
-				clear(p.aggs[i].touched)
+	}
+	for _, l := range looked {
+		n := slices.Index(e.plan.aggs, l.of)
+		var later []int64
+		for _, s := range l.all {
+			if s >= l.until && e.changedSlice(n, s) {
+				later = append(later, s)
 			}
 		}
+		for _, p := range e.parts {
+			clear(p.aggs[n].touched)
+		}
+		e.later[n] = later
 	}
+}
+
+// changedSlice says whether a slice has changed since panes were last looked for, or since any window has told of it. The caller has locked mu.
+func (e *Engine) changedSlice(n int, s int64) bool {
+	if _, ok := slices.BinarySearch(e.later[n], s); ok {
+		return true
+	}
+	for _, p := range e.parts {
+		if _, ok := p.aggs[n].touched[s]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // watermarks of all inputs.
@@ -280,8 +309,8 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 	w := c.watermark(a)
 	lateness := c.e.lateness(a)
 	early := c.earlyDue(a, n)
-	c.waits = c.waits || a.early > 0 && !early && c.touchedAny(a)
 	if w == watermark.Min && !early {
+		c.waits = c.waits || a.early > 0 && c.touchedAny(a)
 		return watermark.Min, nil
 	}
 	f := c.tables(a)
@@ -297,7 +326,7 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 		return 0, err
 	}
 	starts := slices.Sorted(maps.Keys(f.slices))
-	closed, firstOpen := w, true
+	closed, until := w, int64(math.MaxInt64)
 	if n.Closed > w { // a stage was added, or the configuration has another max_out_of_orderness
 		closed = n.Closed
 	}
@@ -305,27 +334,35 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 		switch {
 		case end <= n.Closed:
 			// Though it may be dropped now: what came since was counted. What was dropped before has had all.
-			if a.panes && end+lateness > n.Closed && (c.e.recheck || c.touched(a, of)) {
+			if a.panes && end+lateness > n.Closed && c.touched(a, of) {
 				return true, c.emitWindow(a, f, out, start, end, of, result.Late)
 			}
 		case end <= w:
 			if c.full {
-				closed = end - 1
+				closed, until = end-1, start
 				return false, nil
 			}
 			if err := c.emitWindow(a, f, out, start, end, of, result.OnTime); err != nil {
 				return false, err
 			}
-		case !early:
+		case a.early == 0:
 			return false, nil
 		default:
-			// Of hopping windows only the next to close: it has the most of what is recent, and an event falls into many.
-			if (firstOpen || a.assign.slide == a.assign.size) && (c.e.recheck || c.touched(a, of)) {
-				if err := c.emitWindow(a, f, out, start, end, of, result.Early); err != nil {
-					return false, err
-				}
+			// Of hopping windows only the next to close: it has the most of what is recent, and an event falls into many. What no window has
+			// told of waits until it is in that one.
+			hopping := a.assign.slide != a.assign.size
+			if hopping {
+				until = end
 			}
-			firstOpen = false
+			switch {
+			case !c.touched(a, of):
+			case !early:
+				c.waits = true
+				return false, nil
+			default:
+				return !hopping, c.emitWindow(a, f, out, start, end, of, result.Early)
+			}
+			return !hopping, nil
 		}
 		return true, nil
 	})
@@ -336,7 +373,7 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 		return 0, err
 	}
 	if a.early == 0 || early {
-		c.looked = append(c.looked, a)
+		c.looked = append(c.looked, look{a, until, starts})
 	}
 	for start, tables := range f.slices {
 		if a.assign.lastEnd(start)+lateness <= closed {
@@ -406,14 +443,7 @@ func (c *closing) touched(a *aggregation, of []int64) bool {
 	}
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	for _, p := range c.e.parts {
-		for _, s := range of {
-			if _, ok := p.aggs[n].touched[s]; ok {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(of, func(s int64) bool { return c.e.changedSlice(n, s) })
 }
 
 // touchedAny says whether any slice has.

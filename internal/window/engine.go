@@ -51,6 +51,7 @@ type Engine struct {
 	parts  map[uint32]*part
 	inputs delivery.Inputs // of all calls so far
 	stages []string        // by number
+	later  [][]int64       // by aggregation: slices, by time, of whose changes no pane has told yet, as far as is known
 
 	space *keyed.Space // set by Restore; its partitions are guarded by the log: one delivery of each at a time
 	// What follows is Restore's and the checkpoint's, which the log never calls at once.
@@ -59,7 +60,6 @@ type Engine struct {
 	closing *closing // likewise
 	retired []*aggregation
 	unknown []identity // of tables that no definition is known of
-	recheck bool       // after a restart it is not known which slices changed
 
 	more    atomic.Bool // something is due that the last checkpoint had no room for
 	stats   atomic.Pointer[Stats]
@@ -71,7 +71,7 @@ var _ delivery.Participant = (*Engine)(nil)
 
 // NewEngine of a pipeline.
 func NewEngine(plan *Plan, o EngineOptions) *Engine {
-	e := &Engine{plan: plan, o: o, partitions: o.Coordinator.Partitions(), parts: map[uint32]*part{}}
+	e := &Engine{plan: plan, o: o, partitions: o.Coordinator.Partitions(), parts: map[uint32]*part{}, later: make([][]int64, len(plan.aggs))}
 	e.stats.Store(&Stats{})
 	return e
 }

@@ -29,7 +29,8 @@ func (e *Engine) Restore(_ context.Context, s delivery.Snapshot) error {
 	defer e.mu.Unlock()
 	e.space, e.notes, e.pending = space, n, nil
 	e.parts, e.stages = map[uint32]*part{}, slices.Clone(n.Stages)
-	e.retired, e.unknown, e.recheck, e.closing = nil, nil, true, nil
+	e.later = make([][]int64, len(e.plan.aggs))
+	e.retired, e.unknown, e.closing = nil, nil, nil
 	e.more.Store(false)
 	e.due.Store(watermark.Min)
 	for i := range n.Aggregations {
@@ -37,9 +38,12 @@ func (e *Engine) Restore(_ context.Context, s delivery.Snapshot) error {
 	}
 	for _, number := range space.Partitions() {
 		for t := range space.Tables(number) {
-			id, kind, _, ok := parseName(t)
+			id, kind, at, ok := parseName(t)
 			if known := ok && (e.find(id) != nil || n.find(id) != nil); !known && !slices.Contains(e.unknown, id) {
 				e.unknown = append(e.unknown, id)
+			}
+			if i := slices.IndexFunc(e.plan.aggs, func(a *aggregation) bool { return a.id == id }); ok && i >= 0 && (kind == kindSlice || kind == kindRows) {
+				e.later[i] = append(e.later[i], at) // what panes told is not known any more
 			}
 			if a := e.holder(id); ok && a != nil {
 				if err := a.check(t, kind); err != nil {
@@ -47,6 +51,9 @@ func (e *Engine) Restore(_ context.Context, s delivery.Snapshot) error {
 				}
 			}
 		}
+	}
+	for i := range e.later {
+		slices.Sort(e.later[i])
 	}
 	e.changed.Store(len(e.retired)+len(e.unknown) > 0)
 	if len(e.unknown) > 0 {
