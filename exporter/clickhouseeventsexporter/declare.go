@@ -8,17 +8,20 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/millrace/millrace/internal/result"
 )
 
-// A declaration says that results of a table may come. Readers want the table before the first one does, which may be a window's
-// length or a session's gap later. The server may not be up when the declaration comes: it is remembered, and the table brought
-// up when the server answers. Nobody waits for that. What is not brought up at shutdown is declared again at the next start.
+// Readers want a table before its first row comes, which may be a window's length or a session's gap later, or as long as nobody sends
+// anything. The server may not be up when the collector starts or a stage declares its results: what is wanted is remembered, and
+// brought up when the server answers. Nobody waits for that. What is not there at shutdown is wanted again at the next start.
 
-// declarer brings declared tables up. Its worker runs while something waits.
+// wanted is a table, or several, to be brought up.
+type wanted struct {
+	name  string
+	bring func(ctx context.Context) error
+}
+
+// declarer brings wanted tables up. Its worker runs while something waits.
 type declarer struct {
-	bring  func(ctx context.Context, s *result.Scope) error
 	logger *zap.Logger
 	// ctx ends with stop.
 	ctx    context.Context
@@ -26,28 +29,24 @@ type declarer struct {
 	worker sync.WaitGroup
 
 	mu      sync.Mutex // guards what is below; any goroutine
-	waiting []*result.Scope
+	waiting []wanted
 	running bool
 	stopped bool
 }
 
-func newDeclarer(logger *zap.Logger, bring func(ctx context.Context, s *result.Scope) error) *declarer {
+func newDeclarer(logger *zap.Logger) *declarer {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &declarer{bring: bring, logger: logger, ctx: ctx, cancel: cancel}
+	return &declarer{logger: logger, ctx: ctx, cancel: cancel}
 }
 
-// declare returns at once.
-func (d *declarer) declare(scopes []result.Scope) {
+// want returns at once.
+func (d *declarer) want(tables ...wanted) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped {
 		return
 	}
-	for i := range scopes {
-		if scopes[i].Table != nil {
-			d.waiting = append(d.waiting, &scopes[i])
-		}
-	}
+	d.waiting = append(d.waiting, tables...)
 	if len(d.waiting) > 0 && !d.running {
 		d.running = true
 		d.worker.Add(1)
@@ -75,16 +74,16 @@ func (d *declarer) work() {
 			return
 		}
 		d.mu.Unlock()
-		var failed []*result.Scope
-		for _, s := range now {
-			err := d.bring(d.ctx, s)
+		var failed []wanted
+		for _, w := range now {
+			err := w.bring(d.ctx)
 			if err == nil {
 				continue
 			}
-			failed = append(failed, s)
-			if words := err.Error(); said[s.Table.Name] != words && d.ctx.Err() == nil {
-				said[s.Table.Name] = words
-				d.logger.Warn("A table of results is not there yet: it is tried again", zap.String("table", s.Table.Name), zap.Error(err))
+			failed = append(failed, w)
+			if words := err.Error(); said[w.name] != words && d.ctx.Err() == nil {
+				said[w.name] = words
+				d.logger.Warn("A table is not there yet: it is tried again", zap.String("table", w.name), zap.Error(err))
 			}
 		}
 		if len(failed) == 0 {

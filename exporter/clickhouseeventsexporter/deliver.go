@@ -50,7 +50,7 @@ func (x *logsExporter) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	}
 	if ld.LogRecordCount() == 0 {
 		if scopes := result.Tables(ld); scopes != nil {
-			x.inner.declared.declare(scopes)
+			x.inner.wantResults(scopes)
 			return nil
 		}
 	}

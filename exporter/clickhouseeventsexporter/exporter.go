@@ -82,13 +82,32 @@ func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, err
 		cfg: cfg, id: set.ID, logger: set.Logger, telemetry: telemetry, now: time.Now,
 		sink: sink{pipelines: map[delivery.Coordinator]observed{}, layouts: map[string]*layout{}},
 	}
-	x.declared = newDeclarer(set.Logger, func(ctx context.Context, s *result.Scope) error {
+	x.declared = newDeclarer(set.Logger)
+	return x, nil
+}
+
+// wantEvents has the tables of events brought up without an event.
+func (x *eventsExporter) wantEvents() {
+	x.declared.want(wanted{x.cfg.Events.Name, func(ctx context.Context) error {
 		ctx, cancel := x.timeout(ctx)
 		defer cancel()
-		_, err := x.results.ensure(ctx, s.Table, s.Text)
+		_, err := x.tables.ensure(ctx, x.registry.Snapshot())
 		return err
-	})
-	return x, nil
+	}})
+}
+
+// wantResults has declared tables of results brought up without a result.
+func (x *eventsExporter) wantResults(scopes []result.Scope) {
+	for i := range scopes {
+		if s := &scopes[i]; s.Table != nil {
+			x.declared.want(wanted{s.Table.Name, func(ctx context.Context) error {
+				ctx, cancel := x.timeout(ctx)
+				defer cancel()
+				_, err := x.results.ensure(ctx, s.Table, s.Text)
+				return err
+			}})
+		}
+	}
 }
 
 // deliveriesAtOnce is for how many deliveries at once connections and buffers are kept. More wait for nothing but
@@ -136,11 +155,12 @@ func (x *eventsExporter) start(ctx context.Context, host component.Host) error {
 	x.ledgers.events, x.ledgers.failed = ledgerOf(server+x.cfg.Events.Name), ledgerOf(server+x.cfg.FailedEvents.Name)
 
 	// Readers want the tables before the first event comes. A server that is not there yet is no reason not to
-	// start: the first batch tries again, and waits.
+	// start: it is tried again beside, and by the first batch, which waits.
 	ctx, cancel := context.WithTimeout(ctx, x.cfg.DialTimeout)
 	defer cancel()
 	if _, err := x.tables.ensure(ctx, x.registry.Snapshot()); err != nil {
 		x.logger.Warn("ClickHouse is not ready: events wait until it is", zap.Error(err))
+		x.wantEvents()
 	}
 	return nil
 }

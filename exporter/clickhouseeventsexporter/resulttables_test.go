@@ -149,6 +149,19 @@ func TestATableThatStoresATextOtherwiseIsTakenAsItIs(t *testing.T) {
 	assert.Equal(t, "it\\'s\t['a','b','a']\t{'buy':1,'view':3}\tString", x.engine.Query("SELECT campaign, tags, event_counts, toTypeName(tenant) FROM visits"))
 }
 
+func TestTablesOfEventsAreThereBeforeTheFirstEventThoughTheServerComesLater(t *testing.T) {
+	x := newDeliverer(t, nil, nil)
+	x.stop()
+	x.engine.Exec("DROP TABLE events SYNC")
+	x.engine.Exec("DROP TABLE failed_events SYNC")
+	x.engine.Kill()
+	x.restart()
+	x.engine.Restart()
+	require.Eventually(t, func() bool {
+		return x.engine.Query("SELECT count() FROM system.tables WHERE database = 'analytics' AND name IN ('events', 'failed_events')") == "2"
+	}, time.Minute, 10*time.Millisecond)
+}
+
 func TestADeclaredTableIsThereBeforeTheFirstResult(t *testing.T) {
 	x := newDeliverer(t, nil, nil)
 	tables := func() string {

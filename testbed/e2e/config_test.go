@@ -150,7 +150,8 @@ func TestConfigMistakesAreNamedInOneLine(t *testing.T) {
 			p := launch(t, second.dir, filepath.Join(t.TempDir(), "log"), env, second.args...)
 			<-p.Exited()
 			requireOneLine(t, p.said(), want)
-			require.NoError(t, first.ready())
+			await(t, "the first one answers", func() bool { return first.ready() == nil })
+			require.True(t, first.running())
 		}
 		// others give the second one directories of its own, but for one.
 		others := func(but string) (o []overlay) {

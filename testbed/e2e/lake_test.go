@@ -9,7 +9,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -202,16 +201,20 @@ func TestTwoLakesBehindOneLog(t *testing.T) {
 			requireFolders(t, dirs[0], `event_name=[a-z_]+/date=[0-9-]{10}/hour=[0-9]{2}`)
 			requireFolders(t, dirs[1], `tenant=[a-z0-9_-]+/date=[0-9-]{10}`)
 			requireStored(t, i, r, load.CompareOptions{})
-			// Both say of the log's partitions that they have all of them.
+			// Both say of the log's partitions that they have all of them: but for ticks, which the log appends where nothing comes.
 			records, err := lag.Records(t.Context(), i.url(admin, ""))
 			require.NoError(t, err)
-			for _, l := range []*lake.Contents{a, b} {
-				have := make([]uint64, len(records))
+			of := func(l *lake.Contents) []uint64 {
+				have, sum := make([]uint64, len(records)), int64(0)
 				for p, n := range l.Log {
 					have[p.Number] += uint64(n)
+					sum += n
+					require.LessOrEqual(t, have[p.Number], records[p.Number])
 				}
-				require.True(t, slices.Equal(records, have), "%v and %v", records, have)
+				require.Equal(t, l.Count, sum)
+				return have
 			}
+			require.Equal(t, of(a), of(b))
 		})
 	}
 	f("in one pipeline", `logs/lake: {exporters: [parquet/a, parquet/b]}`, 13)
