@@ -34,6 +34,10 @@ func TestEventsGoIntoTheBucketOnceEach(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, run.Do(t.Context()))
 	require.NoError(t, lag.Await(t.Context(), "http://"+a[3], nil))
+	require.Eventually(t, func() bool {
+		n, err := lag.Staged(t.Context(), "http://"+a[3])
+		return err == nil && n == 0
+	}, 3*patience, 200*time.Millisecond)
 	bucket := lake.Bucket{Client: server.Client(), Name: "events"}
 	require.Eventually(t, func() bool {
 		contents := lake.Open(bucket)
@@ -46,7 +50,7 @@ func TestEventsGoIntoTheBucketOnceEach(t *testing.T) {
 		}
 		_, added, err := lake.Counts(t.Context(), bucket)
 		return err == nil && rows == 10_000 && int64(added) == contents.Files
-	}, patience, 200*time.Millisecond)
+	}, 3*patience, 200*time.Millisecond)
 	contents := lake.Open(bucket)
 	c, err := load.Compare(run.Manifest(), contents.Rows(t.Context()), load.CompareOptions{Deduplicated: true})
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -58,11 +59,13 @@ func TestAPipelineThatReadsBytesLeavesTheTailToOthers(t *testing.T) {
 	second := newSink()
 	second.raw = true
 	h.sinks[pipeline.NewIDWithName(pipeline.SignalLogs, "windows")] = second
+	h.frozen = &frozenClock{now: epoch} // nothing is delivered while it is sent
 	h.restart()
 	require.Equal(t, 1, h.reader.tail.consumers)
 	for i := range 20 {
 		require.NoError(t, h.send(fmt.Sprint(i)))
 	}
+	h.pass(time.Second)
 	h.awaitStored(20)
 	h.await("the second pipeline", func() bool { return len(second.stored()) == 20 })
 	require.Empty(t, h.reader.tail.items)

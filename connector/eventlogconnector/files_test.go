@@ -156,6 +156,6 @@ func TestNoFileGoesWhileAResetPutsPositionsBack(t *testing.T) {
 		require.False(t, h.removing.TryLock())
 		return 0, nil
 	}))
-	require.True(t, h.removing.TryLock())
+	h.await("retention, which may be at it, to let go", h.removing.TryLock)
 	h.removing.Unlock()
 }

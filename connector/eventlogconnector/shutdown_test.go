@@ -58,7 +58,7 @@ func (h *harness) awaitShutdown(what string) {
 func TestAShutdownEndsAlthoughACommandWaitsForADeliveryThatHangs(t *testing.T) {
 	h := newHarness(t, func(c *Config) {
 		c.Admin = configoptional.Some(AdminConfig{Endpoint: freeport.Must(t, 1)[0]})
-		c.Delivery.ShutdownGrace = time.Second // of which the delivery takes one, and the rest has another
+		c.Delivery.ShutdownGrace = 3 * time.Second // of which the delivery takes one, and the rest has another
 		c.Partitions = 1
 	})
 	reached := h.sink().hang()
@@ -75,7 +75,7 @@ func TestAShutdownEndsAlthoughACommandWaitsForADeliveryThatHangs(t *testing.T) {
 func TestAShutdownEndsAlthoughRetentionWaitsForADeliveryThatHangs(t *testing.T) {
 	h := newHarness(t, func(c *Config) {
 		small(c)
-		c.Delivery.ShutdownGrace = time.Second // of which the delivery takes one, and the rest has another
+		c.Delivery.ShutdownGrace = 3 * time.Second // of which the delivery takes one, and the rest has another
 		c.Retention.DropUnconsumed = true
 	})
 	reached := h.sink().hang()
@@ -112,7 +112,7 @@ func TestAStartThatFailsLeavesNothingOpen(t *testing.T) {
 	require.NoError(t, h.send("a"))
 	h.awaitStored(1)
 	h.stop()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", freeport.Must(t, 1)[0])
 	require.NoError(t, err)
 	h.cfg.Admin = configoptional.Some(AdminConfig{Endpoint: l.Addr().String()})
 	for range 3 {

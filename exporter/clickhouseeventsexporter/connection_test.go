@@ -26,6 +26,7 @@ import (
 
 	"github.com/millrace/millrace/internal/event"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/freeport"
 )
 
 // tlsFront terminates TLS in front of a server, as the native port of a production server does itself. It returns
@@ -86,10 +87,7 @@ func TestEventsGoInOverTLSWithAPassword(t *testing.T) {
 }
 
 func TestAnEndpointThatDoesNotAnswerIsPassedOver(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	dead := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	dead := freeport.Must(t, 1)[0]
 	x := newTestExporter(t, nil, func(c *Config) { c.Endpoints = []string{dead, c.Endpoints[0]} })
 	for i := range 4 { // each endpoint is first in turn
 		b := event.NewBuilder("t", "s", "test")

@@ -184,8 +184,8 @@ func (x *deliverer) another() *testRun {
 	cfg := createDefaultConfig().(*Config)
 	cfg.Endpoints = []string{x.engine.TCPAddr}
 	cfg.Username = x.engine.User
-	cfg.TimeoutConfig.Timeout = 20 * time.Second
-	cfg.DialTimeout = 2 * time.Second
+	cfg.TimeoutConfig.Timeout = time.Minute
+	cfg.DialTimeout = time.Minute // of which starting, which makes the tables, may take all
 	cfg.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
 	cfg.RetryConfig = configretry.BackOffConfig{Enabled: false}
 	if x.change != nil {

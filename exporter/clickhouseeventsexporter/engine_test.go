@@ -69,6 +69,7 @@ func newTestExporter(t testing.TB, documents map[string]string, change func(*Con
 	x.cfg.Endpoints = []string{engine.TCPAddr}
 	x.cfg.Username = engine.User
 	x.cfg.QueueConfig = configoptional.None[exporterhelper.QueueBatchConfig]()
+	x.cfg.DialTimeout = time.Minute // of which starting, which makes the tables, may take all
 	x.cfg.RetryConfig = configretry.BackOffConfig{Enabled: false}
 	if change != nil {
 		change(x.cfg)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/configopaque"
@@ -234,7 +233,7 @@ func TestTheTargetOfAView(t *testing.T) {
 
 // TestABlockStaysOneBlock sends more rows than ClickHouse's blocks have by default, and more bytes.
 func TestABlockStaysOneBlock(t *testing.T) {
-	x := newDeliverer(t, nil, func(c *Config) { c.Events.PartitionBy, c.TimeoutConfig.Timeout = "toYYYYMM(event_time)", time.Minute })
+	x := newDeliverer(t, nil, func(c *Config) { c.Events.PartitionBy, c.TimeoutConfig.Timeout = "toYYYYMM(event_time)", 0 })
 	x.engine.Exec("SYSTEM STOP MERGES events")
 	f := func(name string, ld plog.Logs) {
 		t.Helper()

@@ -459,8 +459,7 @@ func TestEachEventIsInTheLakeOnceWhateverFails(t *testing.T) {
 			}
 		}
 	}
-	for range 4 {
-		seed := rand.Uint64()
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed)

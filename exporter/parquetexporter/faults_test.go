@@ -143,7 +143,7 @@ func TestALineOfTheCatalogueThatMayHaveBeenNotedIsWritten(t *testing.T) {
 			}
 			return nil, false
 		})
-		h.clock.advance(h.cfg.File.MaxAge)
+		h.pass(h.cfg.File.MaxAge)
 		h.await(func() bool { return commits.Load() >= fail })
 		h.await(func() bool { return len(h.files()) >= 2 })
 		require.NoError(t, h.deliver(1, 2, again...)) // finds out whether it was done

@@ -163,11 +163,10 @@ func TestAFileIsClosedWhenItIsLargeEnough(t *testing.T) {
 	h := newHarness(t, func(c *Config) { c.File.TargetBytes = 20_000; c.File.MaxAge = 1000 * time.Hour })
 	text := strings.Repeat("0123456789", 500)
 	n := 0
-	h.await(func() bool {
+	for ; len(h.files()) < 3; n++ {
 		require.NoError(t, h.deliver(uint64(n), 1, one{id: fmt.Sprint(n), name: "clicked", properties: `{"text":"` + text + fmt.Sprint(n) + `"}`}))
-		n++
-		return len(h.files()) == 3
-	})
+		h.awaitRound()
+	}
 	require.Less(t, n, 200)
 	require.Greater(t, n, 30)
 }

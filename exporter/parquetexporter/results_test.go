@@ -109,7 +109,8 @@ func TestResultsAreADatasetWithTheColumnsOfTheirTable(t *testing.T) {
 	}, "\n"), h.inLake("SELECT tenant_id, user_id, started, pages, score, bounced, property_event_name, tags, `top.value`, `top.count`, properties, result_id, pane_timing, pane_index "+
 		"FROM LAKE WHERE event_id != 'e1' ORDER BY user_id SETTINGS schema_inference_mode = 'union'"))
 	var datasets []string
-	lines, _ := h.catalogue()
+	var lines []entry
+	h.await(func() bool { lines, _ = h.catalogue(); return len(lines) == 2 })
 	for _, e := range lines {
 		datasets = append(datasets, fmt.Sprint(e.Dataset, e.Schema, e.Versions, e.Rows))
 	}

@@ -124,10 +124,10 @@ func TestExtensionAppliesSettingsToItsUsers(t *testing.T) {
 	ext, err := NewFactory().Create(context.Background(), metadatatest.NewSettings(tt), cfg)
 	require.NoError(t, err)
 	require.NoError(t, ext.Start(context.Background(), componenttest.NewNopHost()))
-	require.Equal(t, "1\t<&>", ask(t, cfg, "SELECT getSetting('max_threads'), getSetting('log_comment')"))
+	require.Equal(t, "1\t<&>", ask(t, cfg, "SELECT getSetting('max_threads'), getSetting('log_comment') SETTINGS max_execution_time = 0"))
 	pid := ext.(*engineExtension).engine.PID()
 	require.Equal(t, "0", ask(t, cfg, "SELECT sleep(1.3) SETTINGS max_execution_time = 0"))
 	require.Equal(t, pid, ext.(*engineExtension).engine.PID(), "the engine's own session outlives max_execution_time")
-	require.Equal(t, "536870912", ask(t, cfg, "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'"))
+	require.Equal(t, "536870912", ask(t, cfg, "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage' SETTINGS max_execution_time = 0"))
 	require.NoError(t, ext.Shutdown(context.Background()))
 }

@@ -138,9 +138,9 @@ func (s *keyStore) wrapAnew(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // the next start goes on
 	}
+	s.report(ofRewrap, err)
 	// What lacks a key waits for the key.
 	s.unwrapped.Store(err != nil && !errors.Is(err, keyring.ErrNoKey))
-	s.report(ofRewrap, err)
 	if n == 0 {
 		return
 	}

@@ -374,6 +374,9 @@ func TestAJobGoesOnWhereItWas(t *testing.T) {
 		w.sink.mu.Lock()
 		until := w.sink.asked + 3
 		w.sink.onBatch = func(n int) error {
+			if n > until {
+				return errors.New("not before the next start")
+			}
 			if n == until {
 				close(stop)
 			}

@@ -31,7 +31,7 @@ type report struct {
 
 func drive(t *testing.T, url string, rounds int) report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	node := exec.CommandContext(ctx, "node", "testdata/sdk/drive.cjs", sdk.Install(t, "testdata/sdk"), url, testKey, strconv.Itoa(rounds))
 	var stdout, stderr bytes.Buffer

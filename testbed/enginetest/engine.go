@@ -106,6 +106,7 @@ func Start(tb testing.TB, options ...Option) *Engine {
 	e.opts.DataDir = e.DataDir
 	e.opts.Databases = append([]string{DefaultDatabase}, e.opts.Databases...)
 	e.opts.Logger = zaptest.NewLogger(tb)
+	e.opts.StartTimeout, e.opts.StopTimeout = 2*time.Minute, time.Minute // the machine may have other things to do
 	if e.fileAccess {
 		e.opts.Unconfined = true
 		for i := range e.opts.Users {
