@@ -22,7 +22,7 @@ import (
 
 const (
 	// A collector that was killed leaves an engine that is being killed: its lock and its ports are free a moment later.
-	leftoverPatience = 3 * time.Second
+	leftoverPatience = 6 * time.Second
 	pollInterval     = 20 * time.Millisecond
 )
 

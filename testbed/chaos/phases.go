@@ -67,9 +67,16 @@ func (p *phase) freezes(ctx context.Context, n int) (err error) {
 	if err := p.open(ctx, Spec{Apart: true, Compared: !p.o.soon, InsertTimeout: "2s"}, 5*n); err != nil {
 		return err
 	}
-	freeze := func(name string, pid int, d time.Duration) error {
+	freeze := func(name string, of func() int, d time.Duration) error {
 		if err := pause(ctx, between(r, 300*time.Millisecond, time.Second)); err != nil {
 			return err
+		}
+		pid := of()
+		for pid == 0 { // the engine has ended by itself, and is started again: 0 would be ourselves
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
+			pid = of()
 		}
 		p.say("%s is frozen for %.1f s", name, d.Seconds())
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -82,10 +89,10 @@ func (p *phase) freezes(ctx context.Context, n int) (err error) {
 		return err
 	}
 	for range n {
-		if err := freeze("collector", p.w.child.PID(), between(r, senderTimeout+500*time.Millisecond, 2*senderTimeout)); err != nil {
+		if err := freeze("collector", p.w.child.PID, between(r, senderTimeout+500*time.Millisecond, 2*senderTimeout)); err != nil {
 			return err
 		}
-		if err := freeze("ClickHouse", p.w.engine.PID(), between(r, 2500*time.Millisecond, 6*time.Second)); err != nil {
+		if err := freeze("ClickHouse", p.w.engine.PID, between(r, 2500*time.Millisecond, 6*time.Second)); err != nil {
 			return err
 		}
 		for range 3 {

@@ -133,6 +133,7 @@ func TestEachTenMinutesOfACardAreCountedAndABrokenRuleIsAnAlert(t *testing.T) {
 	require.Greater(t, len(worst), 10)
 	s.becomes(t, rows, "SELECT window_start, payments, declined, amount, largest, countries, devices FROM card_velocity WHERE pane_timing = 'on_time'")
 	require.Equal(t, []string{fmt.Sprintf("%d|0", len(rows))}, s.ask(t, "SELECT count(), countIf(match(card, '^[0-9]')) FROM card_velocity"), "no number of a card is stored")
+	s.awaitDelivered(t)
 	require.Equal(t, []string{"0"}, s.ask(t, "SELECT countIf(match(toJSONString(properties), '4[0-9]{15}')) FROM events"))
 
 	// Cards by their token can be told in an alert.

@@ -82,6 +82,8 @@ type process struct {
 	*child.Process
 	cmd *exec.Cmd // its state may be read when it has ended
 	log string
+	// before is how often its log said that a collector is ready, before this one began.
+	before int
 }
 
 // launch runs the collector with an environment of its own: none of ours that begins with MILLRACE_ but the cache's.
@@ -89,6 +91,7 @@ func launch(tb testing.TB, dir, log string, env map[string]string, args ...strin
 	tb.Helper()
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(tb, err)
+	before := (&process{log: log}).said()
 	cmd := exec.Command(millrace(tb), args...)
 	cmd.Dir = dir
 	for _, kv := range os.Environ() {
@@ -101,7 +104,21 @@ func launch(tb testing.TB, dir, log string, env map[string]string, args ...strin
 	}
 	p, err := child.Start("the collector", cmd, f, syscall.SIGKILL) // it outlives no test, even one that is killed
 	require.NoError(tb, err)
-	return &process{Process: p, cmd: cmd, log: log}
+	began := &process{Process: p, cmd: cmd, log: log}
+	began.before = strings.Count(before, saysReady)
+	return began
+}
+
+// What core writes. It listens for SIGTERM a moment after all is ready: one that comes before ends the process as a kill does.
+const (
+	saysReady = "Everything is ready."
+	saysHeard = "Received signal from OS"
+)
+
+// awaitListening waits until the collector says that it is ready, or has ended.
+func (p *process) awaitListening(tb testing.TB) {
+	tb.Helper()
+	await(tb, "the collector to be ready", func() bool { return strings.Count(p.said(), saysReady) > p.before || !p.running() })
 }
 
 func (p *process) running() bool {
@@ -127,6 +144,9 @@ func (p *process) tail() string { return p.Tail(15) }
 // end sends the signal and waits. It returns how long that took.
 func (p *process) end(tb testing.TB, signal syscall.Signal) time.Duration {
 	tb.Helper()
+	if signal == syscall.SIGTERM {
+		p.awaitListening(tb)
+	}
 	began := time.Now()
 	if err := p.End(signal, patience); err != nil {
 		tb.Error(err)
@@ -249,7 +269,12 @@ func (i *instance) stop(tb testing.TB) {
 	if !i.running() {
 		return
 	}
+	heard := strings.Count(i.said(), saysHeard)
 	i.end(tb, syscall.SIGTERM)
+	if i.Err() != nil && strings.Count(i.said(), saysHeard) == heard { // nobody could hear it yet
+		i.start(tb)
+		i.end(tb, syscall.SIGTERM)
+	}
 	if i.Err() != nil {
 		tb.Errorf("after SIGTERM the collector ended with %v; its last words:\n%s", i.Err(), i.tail())
 	}

@@ -88,7 +88,7 @@ func TestReadingsByTheMinuteAndTheHourAreThoseOfAllThatCameInTime(t *testing.T) 
 	const columns = "SELECT device_id, sensor, window_start, readings, mean, least, greatest, last FROM "
 	s.becomes(t, rows(minutes), columns+"readings_per_minute")
 	s.becomes(t, rows(hours), columns+"readings_per_hour")
-	require.Equal(t, []string{fmt.Sprint(len(all))}, s.ask(t, "SELECT count() FROM events WHERE event_name = 'reading'"), "what came too late is kept as an event")
+	s.becomes(t, []string{fmt.Sprint(len(all))}, "SELECT count() FROM events WHERE event_name = 'reading'") // what came too late is kept as an event
 
 	// Quantiles are what they promise, by the readings themselves.
 	exact := map[series]float64{}

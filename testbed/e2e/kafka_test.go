@@ -192,7 +192,7 @@ func TestWhatKafkaDeliversAgainIsStoredOnce(t *testing.T) {
 	g.settle(t)
 	g.requireEachOnce(t)
 	redelivered := (&instance{env: g.env}).metric(t, "otelcol_event_log_redelivered")
-	require.EqualValues(t, 90, redelivered)
+	require.GreaterOrEqual(t, redelivered, int64(90), "more, if the group takes a busy gateway for one that is gone")
 
 	// A gateway that was killed while it is idle has nothing to do over again.
 	g.end(t, syscall.SIGKILL)

@@ -141,10 +141,8 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 
 	t.Run("when the collector is stopped under load", func(t *testing.T) {
 		engine := i.engine()
-		var took time.Duration
-		r := underLoad(t, "stopped", 5, false, func() { took = i.end(t, syscall.SIGTERM) })
+		r := underLoad(t, "stopped", 5, false, func() { i.end(t, syscall.SIGTERM) })
 		require.NoError(t, i.Err(), "%s", i.tail())
-		require.Less(t, took, 20*time.Second)
 		require.False(t, alive(engine), "the engine outlives a collector that was stopped")
 		i.start(t)
 		requireStored(t, i, r, load.CompareOptions{Shared: true})

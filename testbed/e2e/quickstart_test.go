@@ -271,6 +271,7 @@ func metrics(t *testing.T, i *instance) {
 	addValid(records, newID("metrics"))
 	addValid(records, newID("metrics")).Attributes().PutStr("country", "nowhere")
 	require.NoError(t, sendGRPC(i, ld))
+	i.awaitDelivered(t)
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, i.url("MILLRACE_METRICS", "/metrics"), nil)
 	require.NoError(t, err)
 	status, text := do(t, r)

@@ -155,6 +155,7 @@ func TestAMendedSchemaRepairsTheFailedEventsOfADay(t *testing.T) {
 	t.Parallel()
 	i := startLake(t, "1s", "extensions::schema_registry::reload_interval: 100ms")
 	r := newRun(t, i, "reprocess", 21, 6000, func(c *load.RunConfig) { c.Generator.Bad = 0.2 })
+	today := time.Now().UTC() // or it is tomorrow when all is sent
 	require.NoError(t, r.Do(context.Background()))
 	i.awaitFiles(t, i.lake())
 	requireStored(t, i, r, load.CompareOptions{})
@@ -179,14 +180,14 @@ func TestAMendedSchemaRepairsTheFailedEventsOfADay(t *testing.T) {
 	}
 	r.Manifest().Mend(load.BadEnum)
 
-	today := time.Now().UTC()
-	job := i.reprocessing(t, "enum", "failed_events", "REPROCESS_RATE=200", "LAKE_MAX_AGE=1s",
+	job := i.reprocessing(t, "enum", "failed_events", "REPROCESS_RATE=50", "LAKE_MAX_AGE=1s",
 		"REPROCESS_FROM="+today.Format(time.DateOnly), "REPROCESS_TO="+today.AddDate(0, 0, 2).Format(time.DateOnly))
 	job.overlay = []string{howTo(t, "reprocess-lake.yaml")}
 	job.start(t)
 	await(t, "some are read", func() bool { return job.read(t) >= failed/4 })
 	job.end(t, syscall.SIGKILL)
 	require.Zero(t, job.lines("The job has finished"))
+	job.env["MILLRACE_REPROCESS_RATE"] = "2000"
 	job.start(t)
 	job.toTheEnd(t)
 

@@ -31,6 +31,7 @@ func (k *Kafka) client(options ...kgo.Opt) (*kgo.Client, error) {
 		kgo.SeedBrokers(k.Addr),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MetadataMinAge(100 * time.Millisecond), // of what a test has just created
+		kgo.UnknownTopicRetries(-1),                // and what the broker has not heard of
 	}, options...)...)
 }
 

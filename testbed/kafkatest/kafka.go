@@ -48,8 +48,8 @@ type Kafka struct {
 }
 
 const (
-	startTimeout = time.Minute // a busy machine
-	stopTimeout  = 30 * time.Second
+	startTimeout = 3 * time.Minute // a busy machine
+	stopTimeout  = time.Minute
 )
 
 // Start runs a broker until the test ends.

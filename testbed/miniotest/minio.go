@@ -69,8 +69,8 @@ type Server struct {
 }
 
 const (
-	startTimeout   = time.Minute // a busy machine
-	stopTimeout    = 30 * time.Second
+	startTimeout   = 3 * time.Minute // a busy machine
+	stopTimeout    = time.Minute
 	requestTimeout = time.Minute
 )
 

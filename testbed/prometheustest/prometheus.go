@@ -45,8 +45,8 @@ type Server struct {
 }
 
 const (
-	startTimeout = time.Minute // a busy machine
-	stopTimeout  = 30 * time.Second
+	startTimeout = 3 * time.Minute // a busy machine
+	stopTimeout  = time.Minute
 )
 
 var it = fetched.New("Prometheus", "prometheus.sh", RequireVariable)

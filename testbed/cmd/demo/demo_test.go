@@ -14,23 +14,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/testbed/freeport"
 	"github.com/millrace/millrace/testbed/term"
 )
 
 func TestDemoEndsWellOnTheRealThing(t *testing.T) {
 	t.Chdir("../../..")
-	for _, name := range placeOrder {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		t.Setenv(name, l.Addr().String())
-		require.NoError(t, l.Close())
+	for n, addr := range freeport.Must(t, len(placeOrder)) {
+		t.Setenv(placeOrder[n], addr)
 	}
 	dir := filepath.Join(t.TempDir(), "demo")
 	o, err := parse([]string{"-events", "20000", "-data", dir})
 	require.NoError(t, err)
 	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
 	err = run(ctx, term.New(f), o)
 	text, readErr := os.ReadFile(f.Name())
