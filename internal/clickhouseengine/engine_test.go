@@ -27,7 +27,11 @@ import (
 
 	"github.com/millrace/millrace/internal/clickhouseengine"
 	"github.com/millrace/millrace/testbed/enginetest"
+	"github.com/millrace/millrace/testbed/freeport"
 )
+
+// patience with the engine: the machine may have other things to do.
+const patience = 2 * time.Minute
 
 // parentVariable makes the test binary a collector that holds an engine; its value is the data directory.
 const parentVariable = "MILLRACE_TEST_ENGINE_PARENT"
@@ -42,7 +46,7 @@ func TestMain(m *testing.M) {
 // beParent starts an engine, says so, and waits to be killed.
 func beParent(dir string) {
 	e := clickhouseengine.New(clickhouseengine.Options{
-		DataDir: dir, TCPAddr: os.Args[1], HTTPAddr: os.Args[2], Library: os.Args[3],
+		DataDir: dir, TCPAddr: os.Args[1], HTTPAddr: os.Args[2], Library: os.Args[3], StartTimeout: patience,
 		Users: []clickhouseengine.User{{Name: "default"}}, Databases: []string{"kept"},
 	})
 	if err := e.Start(context.Background()); err != nil {
@@ -55,20 +59,14 @@ func beParent(dir string) {
 
 func options(t *testing.T) clickhouseengine.Options {
 	t.Helper()
+	addrs := freeport.Must(t, 2)
 	return clickhouseengine.Options{
-		Library: enginetest.Library(t), DataDir: t.TempDir(), TCPAddr: freeAddr(t), HTTPAddr: freeAddr(t),
+		Library: enginetest.Library(t), DataDir: t.TempDir(), TCPAddr: addrs[0], HTTPAddr: addrs[1],
+		StartTimeout: patience, StopTimeout: patience,
 		Users:     []clickhouseengine.User{{Name: "app", Password: "secret"}},
 		Databases: []string{"kept"},
 		Logger:    zaptest.NewLogger(t),
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
 }
 
 func start(t *testing.T, o clickhouseengine.Options) *clickhouseengine.Engine {
@@ -293,7 +291,7 @@ func TestStartThatTakesTooLongLeavesNothingBehind(t *testing.T) {
 	require.ErrorContains(t, err, "start_timeout 30ms")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Zero(t, e.PID())
-	o.StartTimeout = 0
+	o.StartTimeout = patience
 	start(t, o) // the directory and the ports are free
 }
 
@@ -327,7 +325,8 @@ func TestSecondEngineOnADataDirectoryIsRefusedAndHarmless(t *testing.T) {
 	o := options(t)
 	start(t, o)
 	second := o
-	second.TCPAddr, second.HTTPAddr = freeAddr(t), freeAddr(t)
+	addrs := freeport.Must(t, 2)
+	second.TCPAddr, second.HTTPAddr = addrs[0], addrs[1]
 	second.Users = nil
 	err := clickhouseengine.New(second).Start(context.Background())
 	var dir *clickhouseengine.DataDirError

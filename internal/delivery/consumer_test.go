@@ -390,7 +390,7 @@ func TestASinkThatIsReachedTwiceInOneAttemptSaysSo(t *testing.T) {
 func (h *harness) running(change func(*Options)) *Consumer {
 	h.t.Helper()
 	o := h.options()
-	o.Clock, o.MaxWait, o.Grace = SystemClock(), 0, 20*time.Millisecond
+	o.Clock, o.MaxWait, o.Grace = SystemClock(), 0, time.Minute
 	change(&o)
 	c, err := NewConsumer(h.log, h.store, o)
 	require.NoError(h.t, err)
@@ -438,7 +438,7 @@ func TestStopGivesUpWhatDoesNotEnd(t *testing.T) {
 	h.log.append(0, records("a")...)
 	reached, release := make(chan struct{}), make(chan struct{})
 	h.next = func(*Delivery, []string) error { close(reached); <-release; return nil }
-	c := h.running(func(*Options) {})
+	c := h.running(func(o *Options) { o.Grace = 20 * time.Millisecond })
 	<-reached
 	require.ErrorContains(t, c.Stop(context.Background()), "it comes again at the next start")
 	close(release)

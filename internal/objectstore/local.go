@@ -45,7 +45,7 @@ var _ Store = (*local)(nil)
 const (
 	maxSynced = 10_000             // directories; then they are synced once more
 	abandoned = 24 * time.Hour     // after which a file in scratch is a crash's leftover
-	attempts  = 10                 // at a directory that somebody removes, since it was empty, while we put a file into it
+	attempts  = 100                // at a directory that somebody removes, since it was empty, while we put a file into it
 	copyBytes = 1 << 20            // between two looks at the context
 	newDirs   = fs.FileMode(0o755) // of directories, less the umask
 )

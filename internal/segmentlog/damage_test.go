@@ -425,14 +425,18 @@ func TestAFullDiskIsBackpressure(t *testing.T) {
 	}
 	require.Greater(t, fill(), 10)
 	// Somebody else takes what is left of the disk, while a segment has no ID files yet: the reserve is for them.
+	im.fs.mu.Lock()
 	im.fs.names["other"] = &inode{data: make([]byte, im.fs.space-im.fs.used())}
+	im.fs.mu.Unlock()
 	require.Zero(t, fill())
 	n := l.Stats().Segments
 	require.Greater(t, n, 2)
 	removed, err := l.Remove(func(s SegmentInfo) bool { return s.Number == uint64(n) })
 	require.NoError(t, err)
 	require.Len(t, removed, n-1)
+	im.fs.mu.Lock()
 	delete(im.fs.names, "other")
+	im.fs.mu.Unlock()
 	require.Positive(t, fill())
 	require.NoError(t, l.Close())
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -167,7 +168,20 @@ func TestSegmentsRollAndOldOnesAreRemoved(t *testing.T) {
 
 func TestConcurrentAppendsShareSyncsAndReadersFollow(t *testing.T) {
 	var frames, syncs int
-	l := open(t, t.TempDir(), Options{SegmentBytes: 256 << 10, OnSync: func(_ time.Duration, n, _ int) { syncs++; frames += n }})
+	var l *Log
+	l = open(t, t.TempDir(), Options{SegmentBytes: 256 << 10, OnSync: func(_ time.Duration, n, _ int) {
+		syncs++
+		frames += n
+		for syncs == 1 { // until two wait, who then share the next one: the appends of this one are not answered yet
+			l.queue.Lock()
+			waiting := len(l.queue.waiting)
+			l.queue.Unlock()
+			if waiting >= 2 {
+				break
+			}
+			runtime.Gosched()
+		}
+	}})
 	const workers, each = 8, 50
 	var wg sync.WaitGroup
 	for w := range workers {

@@ -61,7 +61,7 @@ func isFull(err error) bool {
 
 // change carries out an operation that changes files. A vital one succeeds or does not return.
 func (g *guardFS) change(vital, again bool, op func() error) error {
-	for {
+	for last := false; ; {
 		g.gate.RLock()
 		if g.fenced {
 			g.gate.RUnlock()
@@ -85,6 +85,10 @@ func (g *guardFS) change(vital, again bool, op func() error) error {
 			}
 			if !vital {
 				return err
+			}
+			if !last { // the store is closed while it waits: there may be space by now
+				last = true
+				continue
 			}
 			g.fail(ErrFailed, fmt.Errorf("closed while the disk was full: %w", err))
 			park()

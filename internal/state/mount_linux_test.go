@@ -63,9 +63,22 @@ func TestAFullFileSystemRefusesCommitsAndLosesNothing(t *testing.T) {
 	// Another takes every block while commits are tried, so that what Pebble does meanwhile meets the full disk.
 	other := filepath.Join(dir, "other")
 	require.ErrorIs(t, os.WriteFile(other, make([]byte, 64<<20), 0o600), syscall.ENOSPC)
-	for range 20 {
-		require.ErrorIs(t, p.Commit(&Batch{Ops: []Op{{Key: []byte("b")}}}), ErrFull)
-	}
+	refused := 0
+	require.Eventually(t, func() bool {
+		// A compaction that was under way may give back what it took.
+		f, err := os.OpenFile(other, os.O_WRONLY|os.O_APPEND, 0)
+		require.NoError(t, err)
+		_, err = f.Write(make([]byte, 64<<20))
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.NoError(t, f.Close())
+		if err = p.Commit(&Batch{Ops: []Op{{Key: []byte("b")}}}); err == nil {
+			acked["b"], refused = "", 0
+			return false
+		}
+		require.ErrorIs(t, err, ErrFull)
+		refused++
+		return refused == 20
+	}, waitFor, tick)
 	flushed := make(chan error, 1) // it may wait until there is space again
 	go func() { flushed <- p.guarded(p.db.Flush) }()
 	holds(t, p, acked)

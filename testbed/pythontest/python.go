@@ -23,7 +23,7 @@ import (
 const RequireVariable = "MILLRACE_REQUIRE_PYTHON"
 
 // timeout is for one script, on a busy machine.
-const timeout = 2 * time.Minute
+const timeout = 10 * time.Minute
 
 var it = fetched.New("Python with pyarrow, DuckDB, python-stdnum and faker", "python.sh", RequireVariable)
 
