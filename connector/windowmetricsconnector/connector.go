@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"github.com/millrace/millrace/connector/windowmetricsconnector/internal/metadata"
@@ -40,6 +41,7 @@ func newConnector(set connector.Settings, cfg *Config, next consumer.Metrics) (*
 	}
 	c := &windowMetrics{id: set.ID, plan: plan}
 	c.engine.Type = metadata.Type.String()
+	c.engine.Component = attribute.String("connector", set.ID.String())
 	c.engine.Make = func(coordinator delivery.Coordinator) *window.Engine {
 		return window.NewEngine(plan.engine, window.EngineOptions{ID: c.id, Coordinator: coordinator, Logger: set.Logger, Observer: c.metrics})
 	}
@@ -75,7 +77,7 @@ func (c *windowMetrics) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 		}
 		return c.engine.ErrNoLog()
 	}
-	e, err := c.engine.Engine(d.Coordinator())
+	e, err := c.engine.Engine(d)
 	if err != nil {
 		return err
 	}

@@ -33,21 +33,23 @@ func (h *Holder) each(o metric.Int64Observer, value func(*AggregationStats) int6
 	stats := h.Stats()
 	for i := range stats.Aggregations {
 		a := &stats.Aggregations[i]
-		o.Observe(value(a), Attributes("aggregation", a.Name))
+		o.Observe(value(a), h.attributes(attribute.String("aggregation", a.Name)))
 	}
 	return nil
 }
 
 // ObserveBytes reports the memory that state takes.
 func (h *Holder) ObserveBytes(_ context.Context, o metric.Int64Observer) error {
-	o.Observe(h.Stats().Bytes)
+	if e := h.engine.Load(); e != nil {
+		o.Observe(e.Stats().Bytes, h.attributes())
+	}
 	return nil
 }
 
 // ObserveLag reports by how much event time is behind processing time, in seconds, once that is known.
 func (h *Holder) ObserveLag(_ context.Context, o metric.Float64Observer) error {
 	if s := h.Stats(); s.HasLag {
-		o.Observe(time.Duration(s.Lag).Seconds())
+		o.Observe(time.Duration(s.Lag).Seconds(), h.attributes())
 	}
 	return nil
 }

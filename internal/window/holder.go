@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/millrace/millrace/internal/delivery"
 )
@@ -18,19 +20,23 @@ type Holder struct {
 	Make func(delivery.Coordinator) *Engine
 	// Type of the component, for errors.
 	Type string
+	// Component is the attribute that tells one component's gauges from another's, such as processor="window_aggregation/hourly".
+	Component attribute.KeyValue
 
-	mu          sync.Mutex // guards coordinator, and the making of engine
+	mu          sync.Mutex // guards coordinator and pipeline, and the making of engine
+	pipeline    string
 	coordinator delivery.Coordinator
 	engine      atomic.Pointer[Engine]
 }
 
-// Engine for a delivery of that coordinator.
-func (h *Holder) Engine(c delivery.Coordinator) (*Engine, error) {
+// Engine for a delivery.
+func (h *Holder) Engine(d *delivery.Delivery) (*Engine, error) {
+	c := d.Coordinator()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch h.coordinator {
 	case nil:
-		h.coordinator = c
+		h.coordinator, h.pipeline = c, d.ID.Pipeline.String()
 		h.engine.Store(h.Make(c))
 	case c:
 	default:
@@ -43,6 +49,13 @@ func (h *Holder) Engine(c delivery.Coordinator) (*Engine, error) {
 func (h *Holder) ErrNoLog() error {
 	return consumererror.NewPermanent(fmt.Errorf(
 		"%s needs an event_log before it, which keeps its state: let the pipeline receive from an event_log connector", h.Type))
+}
+
+// attributes tell this component's gauges, in this pipeline, from those of others: of two that observe the same ones, the last counts.
+func (h *Holder) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return metric.WithAttributes(append(more, h.Component, attribute.String("pipeline", h.pipeline))...)
 }
 
 // Stats of the last checkpoint: those of nothing before there is an engine.

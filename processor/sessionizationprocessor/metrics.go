@@ -31,7 +31,7 @@ func newMetrics(set component.TelemetrySettings, p *sessionization) (*metrics, e
 	}
 	err = t.RegisterProcessorSessionizationStateBytesCallback(func(_ context.Context, o metric.Int64Observer) error {
 		if p.restored.Load() {
-			o.Observe(int64(p.engine.Bytes()))
+			o.Observe(int64(p.engine.Bytes()), metric.WithAttributes(attribute.String("processor", p.id.String()), attribute.String("pipeline", p.home.Load().pipeline)))
 		}
 		return nil
 	})

@@ -13,7 +13,7 @@ import (
 
 // Restore implements delivery.Participant.
 func (p *sessionization) Restore(_ context.Context, s delivery.Snapshot) error {
-	if err := p.engine.Restore(s, (*p.coordinator.Load()).Partitions()); err != nil {
+	if err := p.engine.Restore(s, p.home.Load().Partitions()); err != nil {
 		return fmt.Errorf("restoring sessions: %w", err)
 	}
 	p.restored.Store(true)
@@ -67,7 +67,7 @@ func (p *sessionization) Checkpoint(w delivery.CheckpointWriter) error {
 func (p *sessionization) Committed() {
 	p.metrics.closed(p.engine.Committed())
 	if p.engine.More() {
-		(*p.coordinator.Load()).RequestCheckpoint()
+		p.home.Load().RequestCheckpoint()
 	}
 }
 

@@ -34,11 +34,17 @@ type sessionization struct {
 	writer  *writer
 	metrics *metrics
 
-	// coordinator of the one log before it; set by the first delivery, read by any goroutine.
-	coordinator atomic.Pointer[delivery.Coordinator]
-	restored    atomic.Bool
+	// home is set by the first delivery, and read by any goroutine.
+	home     atomic.Pointer[home]
+	restored atomic.Bool
 
 	marks sync.Pool // of *[]session.Mark
+}
+
+// home is the pipeline that a processor is in, and the coordinator of the one log before it.
+type home struct {
+	delivery.Coordinator
+	pipeline string
 }
 
 var (
@@ -138,7 +144,10 @@ func (c *counted) Publish() {
 
 func (p *sessionization) enrol(ctx context.Context, d *delivery.Delivery) error {
 	c := d.Coordinator()
-	if !p.coordinator.CompareAndSwap(nil, &c) && *p.coordinator.Load() != c {
+	if p.home.Load() == nil {
+		p.home.CompareAndSwap(nil, &home{c, d.ID.Pipeline.String()})
+	}
+	if p.home.Load().Coordinator != c {
 		return consumererror.NewPermanent(errTwoLogs)
 	}
 	return c.Enrol(ctx, p.id, p)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"github.com/millrace/millrace/internal/delivery"
@@ -43,6 +44,7 @@ func newProcessor(set processor.Settings, cfg *Config, next consumer.Logs) (*win
 	}
 	p := &windowAggregation{id: set.ID, cfg: cfg, plan: plan, next: next, logger: set.Logger}
 	p.engine.Type = metadata.Type.String()
+	p.engine.Component = attribute.String("processor", set.ID.String())
 	p.engine.Make = func(c delivery.Coordinator) *window.Engine {
 		return window.NewEngine(plan, window.EngineOptions{
 			ID: p.id, Next: next, Coordinator: c, Logger: p.logger, Observer: p.metrics,
@@ -85,7 +87,7 @@ func (p *windowAggregation) ConsumeLogs(ctx context.Context, ld plog.Logs) error
 		}
 		return p.engine.ErrNoLog()
 	}
-	e, err := p.engine.Engine(d.Coordinator())
+	e, err := p.engine.Engine(d)
 	if err != nil {
 		return err
 	}
