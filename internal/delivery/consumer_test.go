@@ -284,10 +284,18 @@ func TestAPositionThatTheLogLacksIsAnErrorAndNothingIsTouched(t *testing.T) {
 }
 
 // listener is a participant that notes its ticks.
-type listener struct{ ticks []uint64 }
+type listener struct {
+	ticks  []uint64
+	during func() error // is called within a tick
+}
 
 func (*listener) Restore(context.Context, Snapshot) error { return nil }
 func (l *listener) Tick(t Tick) (Overlay, error) {
+	if l.during != nil {
+		if err := l.during(); err != nil {
+			return nil, err
+		}
+	}
 	l.ticks = append(l.ticks, t.Position)
 	return nil, nil
 }
@@ -323,6 +331,50 @@ func TestATickWaitsForAComponentThatHasNotEnrolledSinceTheStart(t *testing.T) {
 	h.log.append(0, records("b")...)
 	h.step(0)
 	require.Equal(t, []uint64{4}, l.ticks, "the last one stands for all, and comes before the event")
+}
+
+func TestATickThatComesWhileAComponentEnrolsIsNotMissed(t *testing.T) {
+	h := newHarness(t, 2)
+	h.clock.now = time.Unix(100, 0)
+	id := component.MustNewID("sessions")
+	l := &listener{}
+	h.next = func(d *Delivery, _ []string) error { return d.Coordinator().Enrol(context.Background(), id, l) }
+	tick := func() {
+		h.log.tick(1)
+		h.step(1)
+	}
+	first := func(do func() error) func() error {
+		done := false
+		return func() error {
+			if done {
+				return nil
+			}
+			done = true
+			return do()
+		}
+	}
+	f := func(want ...uint64) {
+		t.Helper()
+		tick()
+		l = &listener{during: first(func() error { tick(); return nil })}
+		h.log.append(0, records("a")...)
+		h.step(0)
+		tick()
+		require.Equal(t, want, l.ticks)
+		require.NoError(t, h.CheckpointNow(context.Background()))
+		h.restart()
+	}
+	f(0, 1, 2) // the log has not known it
+	f(3, 4, 5) // it is known, and has not enrolled since the start
+
+	tick()
+	l = &listener{during: first(func() error { tick(); return errors.New("no space") })}
+	h.log.append(0, records("b")...)
+	h.step(0)
+	require.Empty(t, l.ticks)
+	h.clock.now = h.clock.now.Add(time.Hour)
+	h.step(0)
+	require.Equal(t, []uint64{7}, l.ticks, "when it is restored again it is given what it was given before")
 }
 
 func TestARenamedConsumerKeepsItsPlaceAndItsTokens(t *testing.T) {

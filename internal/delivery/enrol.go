@@ -49,15 +49,9 @@ func (c *Consumer) Enrol(ctx context.Context, id component.ID, p Participant) er
 		if err := p.Restore(ctx, keyspace{c, name}); err != nil {
 			return fmt.Errorf("restoring %s: %w", name, err)
 		}
-		if err := c.passHeld(name, p); err != nil {
+		if err := c.passHeld(e, p); err != nil {
 			return err
 		}
-		c.mu.Lock()
-		e.participant = p
-		if !slices.Contains(c.record.Components, name) {
-			c.record.Components = append(c.record.Components, name)
-		}
-		c.mu.Unlock()
 	case e.participant != p:
 		return &BlockedError{Err: fmt.Errorf("two components of pipeline %s are called %s: two paths lead to it; give each its own name", c.o.Pipeline, name)}
 	}
@@ -65,32 +59,67 @@ func (c *Consumer) Enrol(ctx context.Context, id component.ID, p Participant) er
 	return c.sendOutbox(ctx, e)
 }
 
-// passHeld gives a restored component the ticks that came while it was not enrolled. One that the log has not known gets the last of
-// each partition: a partition may have nothing else.
-func (c *Consumer) passHeld(name string, p Participant) error {
+// passHeld makes p, which was restored, the component's participant, and gives it the ticks that came while it was not enrolled. One that the log has not
+// known gets the last of each partition: a partition may have nothing else. Other partitions' ticks may come meanwhile: they are held too, and passed
+// before p gets any by itself. The caller holds e.mu.
+func (c *Consumer) passHeld(e *enrolled, p Participant) error {
 	c.mu.Lock()
-	held := slices.Clone(c.record.Held[name])
-	if !slices.Contains(c.record.Components, name) {
-		held = slices.Clone(c.record.Ticks)
+	if !slices.Contains(c.record.Components, e.name) {
+		c.record.Components = append(c.record.Components, e.name)
+		c.hold(e.name, c.record.Ticks...)
 	}
 	c.mu.Unlock()
-	for _, t := range held {
-		o, err := p.Tick(t)
-		if err != nil {
-			return fmt.Errorf("passing a tick to %s: %w", name, err)
+	var passed []Tick
+	for {
+		c.mu.Lock()
+		held := c.record.Held[e.name]
+		delete(c.record.Held, e.name)
+		if len(held) == 0 {
+			e.participant = p
+			c.mu.Unlock()
+			return nil
 		}
-		if o != nil {
-			o.Publish()
+		c.mu.Unlock()
+		passed = append(passed, held...)
+		for _, t := range held {
+			o, err := p.Tick(t)
+			if err != nil { // it is restored again, to what it was before all of them
+				c.mu.Lock()
+				later := c.record.Held[e.name]
+				delete(c.record.Held, e.name)
+				c.hold(e.name, passed...)
+				c.hold(e.name, later...)
+				c.mu.Unlock()
+				return fmt.Errorf("passing a tick to %s: %w", e.name, err)
+			}
+			if o != nil {
+				o.Publish()
+			}
 		}
 	}
-	c.mu.Lock()
-	delete(c.record.Held, name)
-	c.mu.Unlock()
-	return nil
+}
+
+// hold keeps the last tick of each partition for a component that has not enrolled: as nothing came between them, it stands for all. The caller
+// has locked mu.
+func (c *Consumer) hold(name string, ticks ...Tick) {
+	if c.record.Held == nil {
+		c.record.Held = map[string][]Tick{}
+	}
+	held := c.record.Held[name]
+	for _, t := range ticks {
+		if i := slices.IndexFunc(held, func(h Tick) bool { return h.Partition == t.Partition }); i >= 0 {
+			held[i] = t
+		} else {
+			held = append(held, t)
+		}
+	}
+	if len(held) > 0 {
+		c.record.Held[name] = held
+	}
 }
 
 // tick passes a tick to the components that have enrolled, and holds it for those that the last checkpoint knows and
-// that have not. They get the last one of each partition: as nothing came between them, it stands for all.
+// that have not.
 func (c *Consumer) tick(_ context.Context, ch Chunk, partition uint32) error {
 	t := Tick{Partition: partition, Position: ch.First, Appended: ch.Appended, EventTime: ch.EventTime}
 	c.mu.Lock()
@@ -105,15 +134,7 @@ func (c *Consumer) tick(_ context.Context, ch Chunk, partition uint32) error {
 			now = append(now, e.participant)
 			continue
 		}
-		if c.record.Held == nil {
-			c.record.Held = map[string][]Tick{}
-		}
-		held := c.record.Held[name]
-		if i := slices.IndexFunc(held, func(h Tick) bool { return h.Partition == partition }); i >= 0 {
-			held[i] = t
-		} else {
-			c.record.Held[name] = append(held, t)
-		}
+		c.hold(name, t)
 	}
 	c.mu.Unlock()
 	var overlays []Overlay
