@@ -40,14 +40,14 @@ func newDeclarer(logger *zap.Logger) *declarer {
 }
 
 // want returns at once.
-func (d *declarer) want(tables ...wanted) {
+func (d *declarer) want(w wanted) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped {
 		return
 	}
-	d.waiting = append(d.waiting, tables...)
-	if len(d.waiting) > 0 && !d.running {
+	d.waiting = append(d.waiting, w)
+	if !d.running {
 		d.running = true
 		d.worker.Add(1)
 		go d.work()

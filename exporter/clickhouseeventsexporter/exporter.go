@@ -88,26 +88,30 @@ func newEventsExporter(set exporter.Settings, cfg *Config) (*eventsExporter, err
 
 // wantEvents has the tables of events brought up without an event.
 func (x *eventsExporter) wantEvents() {
-	x.declared.want(wanted{x.cfg.Events.Name, func(ctx context.Context) error {
-		ctx, cancel := x.timeout(ctx)
-		defer cancel()
+	x.want(x.cfg.Events.Name, func(ctx context.Context) error {
 		_, err := x.tables.ensure(ctx, x.registry.Snapshot())
 		return err
-	}})
+	})
 }
 
 // wantResults has declared tables of results brought up without a result.
 func (x *eventsExporter) wantResults(scopes []result.Scope) {
 	for i := range scopes {
 		if s := &scopes[i]; s.Table != nil {
-			x.declared.want(wanted{s.Table.Name, func(ctx context.Context) error {
-				ctx, cancel := x.timeout(ctx)
-				defer cancel()
+			x.want(s.Table.Name, func(ctx context.Context) error {
 				_, err := x.results.ensure(ctx, s.Table, s.Text)
 				return err
-			}})
+			})
 		}
 	}
+}
+
+func (x *eventsExporter) want(name string, ensure func(ctx context.Context) error) {
+	x.declared.want(wanted{name, func(ctx context.Context) error {
+		ctx, cancel := x.timeout(ctx)
+		defer cancel()
+		return ensure(ctx)
+	}})
 }
 
 // deliveriesAtOnce is for how many deliveries at once connections and buffers are kept. More wait for nothing but

@@ -354,13 +354,14 @@ func (c *closing) close(a *aggregation) (least int64, err error) {
 			if hopping {
 				until = end
 			}
-			switch {
-			case !c.touched(a, of):
-			case !early:
-				c.waits = true
-				return false, nil
-			default:
-				return !hopping, c.emitWindow(a, f, out, start, end, of, result.Early)
+			if c.touched(a, of) {
+				if !early {
+					c.waits = true
+					return false, nil
+				}
+				if err := c.emitWindow(a, f, out, start, end, of, result.Early); err != nil {
+					return false, err
+				}
 			}
 			return !hopping, nil
 		}

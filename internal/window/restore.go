@@ -39,16 +39,18 @@ func (e *Engine) Restore(_ context.Context, s delivery.Snapshot) error {
 	for _, number := range space.Partitions() {
 		for t := range space.Tables(number) {
 			id, kind, at, ok := parseName(t)
-			if known := ok && (e.find(id) != nil || n.find(id) != nil); !known && !slices.Contains(e.unknown, id) {
-				e.unknown = append(e.unknown, id)
-			}
-			if i := slices.IndexFunc(e.plan.aggs, func(a *aggregation) bool { return a.id == id }); ok && i >= 0 && (kind == kindSlice || kind == kindRows) {
-				e.later[i] = append(e.later[i], at) // what panes told is not known any more
-			}
-			if a := e.holder(id); ok && a != nil {
+			a := e.holder(id)
+			switch {
+			case ok && a != nil:
 				if err := a.check(t, kind); err != nil {
 					return fmt.Errorf("reading what aggregation %q of partition %d holds: %w", a.def.Name, number, err)
 				}
+				if i := slices.Index(e.plan.aggs, a); i >= 0 && (kind == kindSlice || kind == kindRows) {
+					e.later[i] = append(e.later[i], at) // what panes told is not known any more
+				}
+			case ok && n.find(id) != nil: // retire has said what becomes of it
+			case !slices.Contains(e.unknown, id):
+				e.unknown = append(e.unknown, id)
 			}
 		}
 	}

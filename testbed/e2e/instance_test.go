@@ -306,19 +306,17 @@ func (i *instance) rows(tb testing.TB, format string, args ...any) []string {
 }
 
 // table asks ClickHouse. Tables of results are announced at the collector's start, and nobody waits for them: they are there a moment later.
-func (i *instance) table(tb testing.TB, sql string) *chhttp.Table {
+func (i *instance) table(tb testing.TB, sql string) (answer *chhttp.Table) {
 	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		answer, err := i.ch.Table(context.Background(), sql)
-		if err == nil {
-			return answer
+	await(tb, "the tables are there of "+sql, func() (there bool) {
+		var err error
+		if answer, err = i.ch.Table(context.Background(), sql); chhttp.IsMissing(err) {
+			return false
 		}
-		if !chhttp.IsMissing(err) || time.Now().After(deadline) {
-			require.NoError(tb, err, sql)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		require.NoError(tb, err, sql)
+		return true
+	})
+	return answer
 }
 
 // awaitDelivered waits until ClickHouse has what was acknowledged so far.
